@@ -1,0 +1,34 @@
+# The flags and the test function that every folder uses.
+
+add_library(touchstone_flags INTERFACE)
+target_include_directories(touchstone_flags INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_features(touchstone_flags INTERFACE cxx_std_20)
+target_compile_options(touchstone_flags INTERFACE -Wall -Wextra -Wpedantic -Werror -fno-omit-frame-pointer)
+if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
+  target_compile_options(touchstone_flags INTERFACE -Wthread-safety)
+endif()
+if(TOUCHSTONE_SANITIZE)
+  target_compile_options(touchstone_flags INTERFACE -fsanitize=${TOUCHSTONE_SANITIZE} -fno-sanitize-recover=all)
+  target_link_options(touchstone_flags INTERFACE -fsanitize=${TOUCHSTONE_SANITIZE})
+endif()
+target_link_libraries(touchstone_flags INTERFACE Threads::Threads)
+
+# touchstone_test(NAME <name> LABEL <label> SOURCES <files> [LINK <libraries>] [TIMEOUT <seconds>] [SERIAL])
+#
+# One GoogleTest binary whose tests ctest sees one by one, each with exactly one label
+# (unit model property schedule stress chaos fuzz bench engines meta). Its main prints the seed before anything can fail.
+# TIMEOUT is a watchdog that catches hangs; it is no measurement.
+function(touchstone_test)
+  cmake_parse_arguments(T "SERIAL" "NAME;LABEL;TIMEOUT" "SOURCES;LINK" ${ARGN})
+  if(NOT T_TIMEOUT)
+    set(T_TIMEOUT 120)
+  endif()
+  add_executable(${T_NAME} ${T_SOURCES})
+  target_link_libraries(${T_NAME} PRIVATE touchstone_flags ${T_LINK} touchstone_test_main GTest::gtest)
+  set(properties LABELS ${T_LABEL} TIMEOUT ${T_TIMEOUT})
+  if(T_SERIAL)
+    list(APPEND properties RUN_SERIAL TRUE)
+  endif()
+  gtest_discover_tests(${T_NAME} TEST_PREFIX "${T_LABEL}/" DISCOVERY_TIMEOUT 60 PROPERTIES ${properties})
+endfunction()
+include(GoogleTest)
