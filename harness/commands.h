@@ -1,0 +1,17 @@
+#pragma once
+// The subcommands of `touchstone`, one function a file (harness/command_NAME.cpp). Each adds its subcommand
+// to the application; when the user calls it, its callback runs and leaves the process's exit status in
+// `exit_status`.
+//
+// Statuses that every subcommand shares (sysexits.h): 0 all well, 1 a claim or history failed, 2
+// inconclusive, 64 wrong usage, 65 malformed input, 70 a defect of the tool itself.
+
+#include <CLI/App.hpp>
+
+namespace touchstone::harness {
+
+inline constexpr int kExitUsage = 64;
+inline constexpr int kExitMalformed = 65;
+inline constexpr int kExitInternal = 70;
+
+}  // namespace touchstone::harness
