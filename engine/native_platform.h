@@ -71,6 +71,19 @@ struct NativePlatform {
     T value_{};
   };
 
+  class counter {
+   public:
+    // Relaxed, and no read-modify-write: one thread adds at a time, and a reader wants no order, only no
+    // tearing.
+    void add(std::uint64_t n) {
+      value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+    }
+    std::uint64_t load() const { return value_.load(std::memory_order_relaxed); }
+
+   private:
+    std::atomic<std::uint64_t> value_{0};
+  };
+
   static constexpr Duration kRecheck = std::chrono::milliseconds(10);
 
   template <class T, class Predicate>

@@ -56,6 +56,8 @@ concept Platform = requires(typename P::template atomic<std::uint64_t>& a, typen
   m.unlock();
   { c.read() } -> std::convertible_to<int>;
   c.write(1);
+  n.add(std::uint64_t{1});
+  { n.load() } -> std::same_as<std::uint64_t>;
   P::yield();
   { P::now() } -> std::same_as<Time>;
   P::sleep_until(t);
