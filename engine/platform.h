@@ -46,7 +46,7 @@ inline constexpr Time kForever = Time::max();
 
 template <class P>
 concept Platform = requires(typename P::template atomic<std::uint64_t>& a, typename P::mutex& m,
-                            typename P::random& r, typename P::template cell<int>& c,
+                            typename P::random& r, typename P::template cell<int>& c, typename P::counter& n,
                             bool (*pred)(std::uint64_t), Time t) {
   { a.load() } -> std::same_as<std::uint64_t>;
   { P::await(a, pred) } -> std::same_as<std::uint64_t>;
