@@ -34,13 +34,14 @@ class SplitMix {
   std::uint64_t below(std::uint64_t bound) {
     if (bound == 0) return next();
     while (true) {
-      const auto product = static_cast<unsigned __int128>(next()) * bound;
+      const auto product = static_cast<Wide>(next()) * bound;
       const auto low = static_cast<std::uint64_t>(product);
       if (low >= bound || low >= -bound % bound) return static_cast<std::uint64_t>(product >> 64);
     }
   }
 
  private:
+  __extension__ typedef unsigned __int128 Wide;  // g++ -Wpedantic wants to be told that we know
   static constexpr std::uint64_t kGamma = 0x9e3779b97f4a7c15;
 
   static constexpr std::uint64_t mix(std::uint64_t z) {

@@ -10,6 +10,8 @@
 namespace touchstone::harness {
 namespace {
 
+__extension__ typedef unsigned __int128 Wide;  // g++ -Wpedantic wants to be told that we know
+
 constexpr std::uint64_t kGamma = 0x9e3779b97f4a7c15;
 
 constexpr std::uint64_t mix(std::uint64_t z) {
@@ -55,7 +57,7 @@ std::uint64_t Stream::next() {
 std::uint64_t Stream::below(std::uint64_t bound) {
   if (bound == 0) return next();
   while (true) {  // Lemire 2019: the product's high half, rejecting the few draws that would bias it.
-    const auto product = static_cast<unsigned __int128>(next()) * bound;
+    const auto product = static_cast<Wide>(next()) * bound;
     const auto low = static_cast<std::uint64_t>(product);
     if (low >= bound || low >= -bound % bound) return static_cast<std::uint64_t>(product >> 64);
   }
