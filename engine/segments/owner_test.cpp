@@ -1,0 +1,183 @@
+#include "engine/segments/owner.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <stdexcept>
+
+#include "engine/segments/test_directory.h"
+
+namespace touchstone::engine {
+namespace {
+
+class SegmentOwnerTest : public SegmentTest {};
+
+TEST_F(SegmentOwnerTest, PublishesACompleteReadOnlySegmentUnderTheSourcesName) {
+  SegmentOwner owner = this->owner();
+  auto handle = owner.allocate("frame", bytes_of("hello"));
+  ASSERT_TRUE(handle);
+  EXPECT_EQ(handle->name(), "theus:" + session() + ":" + std::to_string(::getpid()) + ":frame");
+  EXPECT_EQ(handle->payload_size(), 5u);
+  auto seen = Attachment::attach(*handle, directory());
+  ASSERT_TRUE(seen) << describe(seen.error());
+  EXPECT_EQ(text_of(seen->bytes()), "hello");
+  EXPECT_TRUE(seen->verify());
+  struct stat status {};
+  ASSERT_EQ(::stat(path(std::string(handle->name())).c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777, 0400u);
+}
+
+TEST_F(SegmentOwnerTest, FillsInPlaceFromZero) {
+  SegmentOwner owner = this->owner();
+  auto handle = owner.allocate("frame", 10'000, [](std::span<std::byte> payload) {
+    for (std::byte byte : payload) EXPECT_EQ(byte, std::byte{0});
+    payload[9'999] = std::byte{7};
+  });
+  ASSERT_TRUE(handle);
+  auto seen = Attachment::attach(*handle, directory());
+  ASSERT_TRUE(seen);
+  EXPECT_EQ(seen->bytes()[9'999], std::byte{7});
+  EXPECT_TRUE(seen->verify());
+}
+
+TEST_F(SegmentOwnerTest, PublishesNothingWhenTheFillThrows) {
+  SegmentOwner owner = this->owner();
+  EXPECT_THROW((void)owner.allocate("frame", 10, [](auto) { throw std::runtime_error("no camera"); }),
+               std::runtime_error);
+  EXPECT_EQ(names().size(), 1u) << "only the lock";
+  EXPECT_TRUE(owner.allocate("frame", bytes_of("x"))) << "the key is still free";
+}
+
+TEST_F(SegmentOwnerTest, TakesAnEmptyPayload) {
+  SegmentOwner owner = this->owner();
+  auto handle = owner.allocate("empty", bytes_of(""));
+  ASSERT_TRUE(handle);
+  EXPECT_EQ(Attachment::attach(*handle, directory())->bytes().size(), 0u);
+}
+
+TEST_F(SegmentOwnerTest, NeverAdoptsAnExistingName) {
+  SegmentOwner owner = this->owner();
+  ASSERT_TRUE(owner.allocate("mine", bytes_of("1")));
+  EXPECT_EQ(owner.allocate("mine", bytes_of("2")).error().code, SegmentErrc::name_taken);
+
+  const std::string squatted = *encode_name(session(), ::getpid(), "squatted");
+  put(squatted, "stranger");
+  EXPECT_EQ(owner.allocate("squatted", bytes_of("2")).error().code, SegmentErrc::name_taken);
+  EXPECT_EQ(owner.free("squatted").error().code, SegmentErrc::not_found);
+  EXPECT_TRUE(owner.shutdown());
+  EXPECT_TRUE(exists(squatted)) << "not ours, so not unlinked";
+  remove(squatted);
+}
+
+TEST_F(SegmentOwnerTest, ReplaceMakesANewGenerationAndReadersKeepTheirs) {
+  SegmentOwner owner = this->owner();
+  auto first = owner.allocate("frame", bytes_of("old"));
+  auto reader = Attachment::attach(*first, directory());
+  auto second = owner.replace("frame", bytes_of("newer"));
+  ASSERT_TRUE(second);
+  EXPECT_GT(second->generation(), first->generation());
+  EXPECT_EQ(text_of(reader->bytes()), "old");
+  EXPECT_EQ(Attachment::attach(*first, directory()).error().code, SegmentErrc::stale_generation);
+  EXPECT_EQ(text_of(Attachment::attach(second->name(), directory())->bytes()), "newer");
+  EXPECT_EQ(names().size(), 2u) << "no temporary name is left";
+  EXPECT_EQ(owner.replace("other", bytes_of("")).error().code, SegmentErrc::not_found);
+}
+
+TEST_F(SegmentOwnerTest, FreeTakesTheNameAndLeavesReadersTheMemory) {
+  SegmentOwner owner = this->owner();
+  auto old = owner.allocate("frame", bytes_of("kept"));
+  auto handle = owner.replace("frame", bytes_of("kept"));
+  auto reader = Attachment::attach(*handle, directory());
+  EXPECT_EQ(owner.free(*old).error().code, SegmentErrc::stale_generation);
+  EXPECT_TRUE(owner.free(*handle));
+  EXPECT_FALSE(exists(std::string(handle->name())));
+  EXPECT_EQ(text_of(reader->bytes()), "kept");
+  EXPECT_EQ(owner.free(*handle).error().code, SegmentErrc::not_found);
+  EXPECT_TRUE(owner.allocate("frame", bytes_of("again")));
+}
+
+TEST_F(SegmentOwnerTest, RefusesKeysThatDoNotFit) {
+  SegmentOwner owner = this->owner();
+  EXPECT_EQ(owner.allocate("", bytes_of("")).error().code, SegmentErrc::bad_key);
+  EXPECT_EQ(owner.allocate(std::string(255, 'k'), bytes_of("")).error().code, SegmentErrc::name_too_long);
+  EXPECT_EQ(owner.allocate("huge", SIZE_MAX, [](auto) {}).error().code, SegmentErrc::system);
+}
+
+TEST_F(SegmentOwnerTest, RefusesASessionWithAColon) {
+  auto options = this->options();
+  options.session = "a:b";
+  EXPECT_EQ(SegmentOwner::open(options).error().code, SegmentErrc::bad_session);
+}
+
+TEST_F(SegmentOwnerTest, NamesADirectoryThatIsNotThere) {
+  auto options = this->options();
+  options.directory = directory() + "/missing";
+  const auto opened = SegmentOwner::open(options);
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, SegmentErrc::bad_directory);
+  EXPECT_NE(opened.error().message.find("/missing"), std::string::npos);
+}
+
+TEST_F(SegmentOwnerTest, IsAloneWithItsSessionAndPid) {
+  SegmentOwner owner = this->owner();
+  EXPECT_EQ(SegmentOwner::open(options()).error().code, SegmentErrc::busy);
+  EXPECT_TRUE(owner.allocate("frame", bytes_of("x"))) << "the first owner is unharmed";
+}
+
+TEST_F(SegmentOwnerTest, ShutsDownOnceAndRefusesAfterwards) {
+  SegmentOwner owner = this->owner();
+  ASSERT_TRUE(owner.allocate("a", bytes_of("1")));
+  ASSERT_TRUE(owner.allocate("b", bytes_of("2")));
+  EXPECT_EQ(owner.segments().size(), 2u);
+  EXPECT_TRUE(owner.shutdown());
+  EXPECT_EQ(names().size(), 0u);
+  EXPECT_TRUE(owner.shutdown());
+  EXPECT_EQ(owner.allocate("c", bytes_of("3")).error().code, SegmentErrc::shut_down);
+}
+
+TEST_F(SegmentOwnerTest, AMovedOwnerOwnsOnce) {
+  SegmentOwner owner = this->owner();
+  ASSERT_TRUE(owner.allocate("a", bytes_of("1")));
+  SegmentOwner moved = std::move(owner);
+  EXPECT_EQ(names().size(), 2u);
+  EXPECT_EQ(owner.allocate("b", bytes_of("2")).error().code, SegmentErrc::shut_down);
+  EXPECT_TRUE(moved.allocate("b", bytes_of("2")));
+}
+
+/// systemd's RemoveIPC and eager clean-up scripts delete live names. The memory stays; what must not happen
+/// is that nobody notices, or that the owner goes on unlinking names that another owner may have made
+/// meanwhile.
+TEST_F(SegmentOwnerTest, NoticesDeletionsUnderItsFeet) {
+  SegmentOwner owner = this->owner();
+  auto handle = owner.allocate("frame", bytes_of("x"));
+  EXPECT_TRUE(owner.audit());
+  remove(std::string(handle->name()));
+  EXPECT_EQ(owner.audit().error().code, SegmentErrc::vanished);
+  EXPECT_EQ(owner.replace("frame", bytes_of("y")).error().code, SegmentErrc::vanished);
+  EXPECT_EQ(owner.free("frame").error().code, SegmentErrc::vanished);
+  EXPECT_TRUE(owner.audit());
+}
+
+TEST_F(SegmentOwnerTest, UnlinksNothingOnceItsLockWasTakenAway) {
+  SegmentOwner owner = this->owner();
+  auto handle = owner.allocate("frame", bytes_of("x"));
+  remove(control_name(session(), ::getpid()));
+  EXPECT_EQ(owner.audit().error().code, SegmentErrc::vanished);
+  EXPECT_EQ(owner.shutdown().error().code, SegmentErrc::vanished);
+  EXPECT_TRUE(exists(std::string(handle->name())));
+  EXPECT_EQ(reap({.directory = directory(), .session = std::nullopt}).removed_names, 2u);
+}
+
+/// The lock of a dead process of our own session and pid is free: taking it makes its leftovers ours to
+/// remove.
+TEST_F(SegmentOwnerTest, SweepsWhatAnEarlierProcessOfItsPidLeft) {
+  put(*encode_name(session(), ::getpid(), "frame"), "orphan");
+  auto options = this->options();
+  options.start_check = SegmentOwner::StartCheck::none;
+  auto owner = SegmentOwner::open(options);
+  ASSERT_TRUE(owner);
+  EXPECT_TRUE(owner->allocate("frame", bytes_of("new")));
+}
+
+}  // namespace
+}  // namespace touchstone::engine
