@@ -1,0 +1,347 @@
+#pragma once
+// The commit: gate, version check, key check and install as one atomic step.
+//
+// A commit has an expected version, a footprint (the cells that must be unchanged since then) and puts (the
+// cells that change, all of them inside the footprint's subtrees). In order:
+//
+//   1  phase odd                        from here on a gate that closes waits for this commit (S1)
+//   2  lock footprint, puts and all their descendants, in id order, waiting for a locked cell to come free
+//   3  load the gate: closed for another -> Busy
+//   4  look at the ancestors: locked -> let go of everything, await it, begin again at 2
+//   5  fast: expected is the clock -> announce, clock CAS expected -> expected + 1
+//      smart: no version of 2 or 4 is above expected -> announce, clock + 1. Otherwise Conflict, or Busy if
+//      the gate closed
+//   6  install the puts, unlock, phase even
+//
+// Invariants:
+//   L1  Locks are taken in id order and waited for only in that order; whoever must wait against it (4) holds
+//   nothing. So no
+//       commit waits in a circle, and a commit begins again only because another one got further.
+//   L2  Lock (seq_cst CAS) before look (seq_cst load), on both sides: of a leaf commit that looks up at its
+//   ancestors and a root
+//       commit that looks down its subtree, at least one sees the other, also when the leaf's cell is just
+//       being made (N1).
+//   L3  Validation and the clock's step happen with all locks held; no later commit of a cell gets a smaller
+//   version. So
+//       version order is the order in which the commits of any one cell, of its ancestors and of its
+//       descendants happen.
+//   L4  Up to the clock's step nothing has changed: giving up restores each word as it was.
+//   L5  `announce` (W2) comes before the clock's step: a snapshot that counts this commit sees its words
+//   marked or installed.
+//
+// Source: chapter 20, section 2; commit structure after TL2 (Dice, Shalev, Shavit 2006) and Silo (Tu et al.
+// 2013).
+
+#include <span>
+#include <utility>
+
+#include "engine/index.h"
+#include "engine/options.h"
+#include "engine/reclaim.h"
+#include "engine/ticket.h"
+
+namespace touchstone::engine {
+
+/// One cell that a commit changes. No scalar: it is erased, or becomes a composite.
+template <Platform P>
+struct Put {
+  Cell<P>* cell;
+  std::optional<Scalar> value;
+};
+
+template <Platform P>
+struct CommitRequest {
+  Version expected;
+  std::span<Cell<P>* const> footprint;  ///< what must be unchanged; the puts' cells need not be repeated
+  std::span<Put<P>> puts;  ///< in id order, no cell twice; the values are moved from when it commits
+};
+
+/// What became of one attempt. Conflict: `where` (null: the global version) was found at version `found`.
+template <Platform P>
+struct AttemptOutcome {
+  enum Kind : std::uint8_t { committed, conflict, busy, under_scalar } kind;
+  CommitPath path = CommitPath::empty;
+  Version version = 0;             ///< committed: the commit's; conflict: the one found
+  const Cell<P>* where = nullptr;  ///< conflict: what changed; under_scalar: the scalar
+  const Cell<P>* below = nullptr;  ///< under_scalar: the put
+  std::uint64_t gate = 0;          ///< busy: what the gate showed
+};
+
+template <Platform P>
+class Committer {
+ public:
+  using Outcome = AttemptOutcome<P>;
+
+  Committer(Slots<P>& slots, typename P::template atomic<Version>& clock, TicketGate<P>& gate, Mode mode)
+      : clock_(clock), gate_(gate), reclaimer_(slots), strict_(mode == Mode::strict) {}
+
+  /// One attempt. `claim` may be null. std::bad_alloc leaves everything as it was.
+  Outcome attempt(const CommitRequest<P>& request, Slot<P>& mine, const Claim<P>* claim) {
+    const Phase phase(mine);
+    while (true) {
+      Locks locks(mine);
+      locks.plan(request);
+      P::fault_point("commit:begin");
+      Outcome outcome = try_once(request, mine, claim, locks);
+      if (locks.blocked_by == nullptr) return outcome;
+      Cell<P>* ancestor = locks.blocked_by;
+      locks.release();  // L1
+      mine.counters.restarts.add(1);
+      P::await(ancestor->word, [](std::uint64_t w) { return !word::locked(w); });
+    }
+  }
+
+  /// Shortens every chain to what the open snapshots need.
+  void trim_all(Index<P>& index, Slot<P>& mine) {
+    index.for_each([&](Cell<P>& cell) {
+      const std::uint64_t seen = lock(cell);
+      if (cell.chain_length > 1) reclaimer_.trim(cell, mine);
+      // Release: as in Locks::release.
+      cell.word.store(seen, std::memory_order_release);
+    });
+    collect(mine);
+  }
+
+  /// Frees what a slot has retired, as far as no reader is in the way. Two grace periods: one for each of its
+  /// lists.
+  void collect(Slot<P>& slot) {
+    for (int grace_periods = 0; grace_periods < 2; ++grace_periods) reclaimer_.collect(slot);
+  }
+
+ private:
+  /// Invariant S1.
+  class Phase {
+   public:
+    explicit Phase(Slot<P>& slot) : slot_(slot), value_(slot.phase.load(std::memory_order_relaxed)) {
+      slot_.phase.store(value_ + 1);
+    }
+    // Release: partner of the holder's look in Store::drain, so that it sees what was installed.
+    ~Phase() { slot_.phase.store(value_ + 2, std::memory_order_release); }
+    Phase(const Phase&) = delete;
+    Phase& operator=(const Phase&) = delete;
+
+   private:
+    Slot<P>& slot_;
+    const std::uint64_t value_;  // relaxed above: only this thread writes it
+  };
+
+  struct Held {
+    Cell<P>* cell;
+    std::uint64_t word = 0;   ///< as it was before the lock
+    Put<P>* put = nullptr;    ///< what the caller wants here
+    Node<P>* node = nullptr;  ///< what will be installed, if anything
+  };
+
+  /// The cells of one attempt: planned, then locked in id order, released or installed as one.
+  struct Locks {
+    explicit Locks(Slot<P>& slot) : mine(slot) {}
+    ~Locks() { release(); }
+    Locks(const Locks&) = delete;
+    Locks& operator=(const Locks&) = delete;
+
+    void plan(const CommitRequest<P>& request) {
+      cells.reserve(request.puts.size() + request.footprint.size());
+      for (Put<P>& put : request.puts) cells.push_back({put.cell, 0, &put, nullptr});
+      for (Cell<P>* cell : request.footprint) cells.push_back({cell, 0, nullptr, nullptr});
+      order(0);
+    }
+
+    /// Sorts the cells from `begin` on by id, and keeps each once (with its put, which sorts first).
+    void order(std::size_t begin) {
+      const auto from = cells.begin() + static_cast<std::ptrdiff_t>(begin);
+      std::sort(from, cells.end(), [](const Held& a, const Held& b) {
+        return a.cell->id != b.cell->id ? a.cell->id < b.cell->id : (a.put != nullptr) > (b.put != nullptr);
+      });
+      const auto same = [](const Held& a, const Held& b) { return a.cell == b.cell; };
+      cells.erase(std::unique(from, cells.end(), same), cells.end());
+    }
+
+    Held* find(const Cell<P>* cell) {
+      const auto before = [](const Held& held, const Cell<P>* wanted) { return held.cell->id < wanted->id; };
+      const auto held = std::lower_bound(cells.begin(), cells.end(), cell, before);
+      return held != cells.end() && held->cell == cell ? &*held : nullptr;
+    }
+
+    /// L4.
+    void release() {
+      for (std::size_t i = 0; i < locked; ++i) {
+        // Release: the next to lock sees all that this one read before.
+        cells[i].cell->word.store(cells[i].word, std::memory_order_release);
+      }
+      for (Held& held : cells) {
+        if (held.node != nullptr) mine.counters.nodes_freed.add(1);
+        delete held.node;
+      }
+      cells.clear();
+      locked = 0;
+      blocked_by = nullptr;
+    }
+
+    Slot<P>& mine;
+    std::vector<Held> cells;
+    std::size_t locked = 0;         ///< cells[0, locked) are locked
+    Cell<P>* blocked_by = nullptr;  ///< a locked ancestor
+  };
+
+  Outcome try_once(const CommitRequest<P>& request, Slot<P>& mine, const Claim<P>* claim, Locks& locks) {
+    if (const Held* changed = lock_all(request.expected, locks)) {
+      return conflict_or_busy(changed->cell, word::version(changed->word), claim);
+    }
+    P::fault_point("commit:locked");
+    const std::uint64_t gate = gate_.look();
+    if (!TicketGate<P>::admits(gate, claim)) return {.kind = Outcome::busy, .gate = gate};
+    P::fault_point("commit:admitted");
+
+    const Ancestors above = look_at_ancestors(request, locks);
+    if (locks.blocked_by != nullptr) return {.kind = Outcome::busy};
+    prepare_nodes(locks);
+
+    const bool refused = above.scalar != nullptr;
+    if (clock_.load() == request.expected) {
+      if (refused) return {.kind = Outcome::under_scalar, .where = above.scalar, .below = above.below_scalar};
+      announce(locks);
+      Version expected = request.expected;
+      if (clock_.compare_exchange_strong(expected, request.expected + 1)) {
+        return install(locks, mine, request.expected + 1, CommitPath::fast);
+      }
+    }
+    if (strict_) return conflict_or_busy(nullptr, clock_.load(), claim);
+    mine.counters.versions_compared.add(above.looked_at);
+    if (above.newest > request.expected) return conflict_or_busy(above.newest_cell, above.newest, claim);
+    if (refused) return {.kind = Outcome::under_scalar, .where = above.scalar, .below = above.below_scalar};
+    announce(locks);
+    return install(locks, mine, clock_.fetch_add(1) + 1, CommitPath::merged);
+  }
+
+  /// Step 2. Returns the first cell whose own word is already newer than expected: nothing more needs locking
+  /// then.
+  const Held* lock_all(Version expected, Locks& locks) {
+    for (std::size_t i = 0; i < locks.cells.size(); ++i) {
+      Held& held = locks.cells[i];
+      held.word = lock(*held.cell);
+      locks.locked = i + 1;
+      if (word::version(held.word) > expected && !strict_) return &held;
+      add_children(*held.cell, i, locks);
+    }
+    return nullptr;
+  }
+
+  static std::uint64_t lock(Cell<P>& cell) {
+    std::uint64_t seen = cell.word.load();
+    while (true) {
+      if (word::locked(seen)) seen = P::await(cell.word, [](std::uint64_t w) { return !word::locked(w); });
+      if (cell.word.compare_exchange_strong(seen, seen | word::kLocked)) return seen;
+    }
+  }
+
+  /// L2: the look follows the lock. Descendants have larger ids than `cell` (W5), so they are still to come.
+  static void add_children(const Cell<P>& cell, std::size_t index, Locks& locks) {
+    Cell<P>* child = cell.first_child.load();
+    if (child == nullptr) return;
+    for (; child != nullptr; child = child->next_sibling) locks.cells.push_back({child, 0, nullptr, nullptr});
+    locks.order(index + 1);
+  }
+
+  struct Ancestors {
+    std::uint64_t looked_at = 0;
+    Version newest = 0;  ///< the newest version among those that this commit did not lock
+    const Cell<P>* newest_cell = nullptr;
+    const Cell<P>* scalar = nullptr;        ///< an ancestor of a put that holds a scalar
+    const Cell<P>* below_scalar = nullptr;  ///< that put
+  };
+
+  /// Step 4. Ancestors below a put are wiped by it; those in the lock set were compared when they were
+  /// locked.
+  Ancestors look_at_ancestors(const CommitRequest<P>& request, Locks& locks) {
+    Ancestors above;
+    for (Held& held : locks.cells) {
+      if (held.put == nullptr && !is_in(request.footprint, held.cell))
+        continue;  // only a descendant of one of these
+      bool wiped = held.put == nullptr;
+      for (Cell<P>* cell = held.cell->parent; cell->parent != nullptr; cell = cell->parent) {
+        const Held* own = locks.find(cell);
+        const std::uint64_t seen = own != nullptr ? own->word : cell->word.load();  // L2
+        if (own == nullptr) {
+          if (word::locked(seen)) {
+            locks.blocked_by = cell;
+            return above;
+          }
+          ++above.looked_at;
+          if (word::version(seen) > above.newest)
+            above.newest = word::version(seen), above.newest_cell = cell;
+        }
+        if (own != nullptr && own->put != nullptr) wiped = true;
+        if (!wiped && word::scalar(seen)) above.scalar = cell, above.below_scalar = held.cell;
+      }
+    }
+    return above;
+  }
+
+  static bool is_in(std::span<Cell<P>* const> cells, const Cell<P>* cell) {
+    return std::find(cells.begin(), cells.end(), cell) != cells.end();
+  }
+
+  /// Makes the nodes, and tombstones for scalars below a put, before anything changes (L4).
+  static void prepare_nodes(Locks& locks) {
+    for (Held& held : locks.cells) {
+      if (held.put != nullptr) {
+        held.node = new Node<P>(held.put->value);
+      } else if (word::scalar(held.word) && has_put_above(held.cell, locks)) {
+        held.node = new Node<P>(std::nullopt);
+      } else {
+        continue;
+      }
+      locks.mine.counters.nodes_made.add(1);
+    }
+  }
+
+  static bool has_put_above(const Cell<P>* cell, Locks& locks) {
+    for (cell = cell->parent; cell->parent != nullptr; cell = cell->parent) {
+      const Held* held = locks.find(cell);
+      if (held != nullptr && held->put != nullptr) return true;
+    }
+    return false;
+  }
+
+  /// L5. Relaxed: the clock's read-modify-write that follows releases it; partner is the load of the clock in
+  /// Snapshot.
+  static void announce(Locks& locks) {
+    for (Held& held : locks.cells) {
+      if (held.node == nullptr) continue;
+      held.cell->word.store(held.word | word::kLocked | word::kInstalling, std::memory_order_relaxed);
+    }
+  }
+
+  Outcome install(Locks& locks, Slot<P>& mine, Version version, CommitPath path) {
+    P::fault_point("commit:numbered");
+    for (Held& held : locks.cells) {
+      if (held.node == nullptr) continue;
+      Node<P>& node = *std::exchange(held.node, nullptr);
+      node.version = version;
+      // Relaxed: not published before the head's store.
+      node.older.store(held.cell->head.load(std::memory_order_relaxed), std::memory_order_relaxed);
+      held.word = word::make(version, node.value.has_value());
+      held.cell->head.store(&node);  // publishes the node; seq_cst for R3
+      if (++held.cell->chain_length >= held.cell->trim_at) reclaimer_.trim(*held.cell, mine);
+    }
+    P::fault_point("commit:installed");
+    locks.release();
+    (path == CommitPath::fast ? mine.counters.commits_fast : mine.counters.commits_merged).add(1);
+    return {.kind = Outcome::committed, .path = path, .version = version};
+  }
+
+  /// A failed validation at a gate that is closed for another is Busy: nothing counts while the gate is
+  /// closed.
+  Outcome conflict_or_busy(const Cell<P>* where, Version found, const Claim<P>* claim) {
+    const std::uint64_t gate = gate_.look();
+    if (!TicketGate<P>::admits(gate, claim)) return {.kind = Outcome::busy, .gate = gate};
+    return {.kind = Outcome::conflict, .version = found, .where = where};
+  }
+
+  typename P::template atomic<Version>& clock_;
+  TicketGate<P>& gate_;
+  Reclaimer<P> reclaimer_;
+  const bool strict_;
+};
+
+}  // namespace touchstone::engine

@@ -1,0 +1,271 @@
+#pragma once
+// execute(): runs a process until it is committed, handling Conflict and Busy by itself.
+//
+// Invariants, for a store with N workers (acceptance B4, B6, B10, B11):
+//   E1  A conflict counts only against a worker that holds no claim; the threshold-th in a row joins the
+//   queue. Busy never counts. E2  A worker with a claim runs its body only in its own turn, after the gate
+//   closed and earlier commits drained, and at once:
+//       so that attempt cannot conflict while its lease lasts.
+//   E3  Busy resubmits the same attempt; after busy_limit closings waited out it joins the queue instead.
+//   E4  So an execute() sees at most `threshold` conflicts and `threshold` + 1 body runs, plus one of each
+//   for each expiry of its
+//       own lease, and waits out at most busy_limit + N - 1 turns of others between two of those.
+//   E5  However it ends (commit, exception, stop, deadline, attempt limit, refusal), the claim is given back
+//   first. E6  Effects reach the sink after the install and after E5, on this thread, in program order, once.
+
+#include "engine/backoff.h"
+#include "engine/worker.h"
+
+namespace touchstone::engine {
+
+/// What ends an execute() early. The body is never interrupted: limits are looked at between attempts and
+/// while waiting.
+template <Platform P>
+struct Limits {
+  const StopFlag<P>* stop = nullptr;
+  Time deadline = kForever;
+  int attempts = INT_MAX;
+};
+
+/// Marks the calling thread as being inside a body of `store`, so that a commit from in there is refused.
+template <Platform P>
+class BodyFrame {
+ public:
+  explicit BodyFrame(const void* store) : store_(store), outer_(P::thread_slot()) { P::thread_slot() = this; }
+  ~BodyFrame() { P::thread_slot() = outer_; }
+  BodyFrame(const BodyFrame&) = delete;
+  BodyFrame& operator=(const BodyFrame&) = delete;
+
+  static bool inside(const void* store) {
+    for (auto* frame = static_cast<BodyFrame*>(P::thread_slot()); frame != nullptr;
+         frame = static_cast<BodyFrame*>(frame->outer_)) {
+      if (frame->store_ == store) return true;
+    }
+    return false;
+  }
+
+ private:
+  const void* store_;
+  void* outer_;
+};
+
+template <Platform P>
+class Execution {
+ public:
+  Execution(Store<P>& store, Worker<P>& worker, const Process<P>& process, const Limits<P>& limits)
+      : store_(store), worker_(worker), process_(process), limits_(limits) {
+    worker_.expiries_ = 0;
+  }
+
+  ~Execution() { worker_.give_back(); }  // E5, also when the body throws
+  Execution(const Execution&) = delete;
+  Execution& operator=(const Execution&) = delete;
+
+  ExecuteResult run() {
+    while (true) {
+      if (auto end = ended()) return finish(std::move(*end));
+      if (effort_.attempts >= limits_.attempts) return finish(AttemptsExhausted{});
+      if (worker_.claimed() && !await_turn()) continue;
+      if (auto outcome = attempt()) return finish(std::move(*outcome));
+    }
+  }
+
+ private:
+  using End = decltype(ExecuteResult::outcome);
+
+  static constexpr Duration kStopCheck =
+      std::chrono::milliseconds(10);  ///< between two looks at the stop flag
+
+  std::optional<End> ended() const {
+    if (limits_.stop != nullptr && limits_.stop->requested()) return Cancelled{};
+    if (limits_.deadline != kForever && P::now() >= limits_.deadline) return DeadlineExceeded{};
+    return std::nullopt;
+  }
+
+  /// Runs the body once and commits it. Nothing: try again.
+  std::optional<End> attempt() {
+    ++effort_.attempts;
+    worker_.counters().attempts.add(1);
+    OpenView open(*worker_.slot_, store_.clock_);
+    Context<P> context(store_, process_, open.view, store_.options_.validate_reads);
+    if (auto refused = run_body(context)) return refused;
+    open.close();  // the commit needs the version only
+    P::fault_point("execute:body_done");
+    std::optional<End> end = submit(context);
+    if (end && std::holds_alternative<Committed>(*end)) publish(context, std::get<Committed>(*end).version);
+    return end;
+  }
+
+  struct OpenView {
+    OpenView(Slot<P>& slot, typename P::template atomic<Version>& clock) : view(slot, clock) {}
+    ~OpenView() { close(); }
+    OpenView(const OpenView&) = delete;
+    OpenView& operator=(const OpenView&) = delete;
+    void close() { view.close(); }
+    View<P> view;
+  };
+
+  std::optional<End> run_body(Context<P>& context) {
+    const BodyFrame<P> frame(&store_);
+    const bool timed = worker_.failures_ > 0 || worker_.claimed();  // a first attempt need not know the time
+    const Time begin = timed ? P::now() : Time{};
+    try {
+      process_.body_(context);
+    } catch (const Error&) {
+      if (!context.refused_) throw;
+    }
+    if (timed) worker_.longest_attempt_ = std::max(worker_.longest_attempt_, P::now() - begin);
+    if (!context.refused_) return std::nullopt;
+    worker_.counters().rejected.add(1);
+    return End(*context.refused_);
+  }
+
+  /// Commits an attempt, however often the gate sends it back. Nothing: run the body again.
+  std::optional<End> submit(Context<P>& context) {
+    if (context.writes_.empty()) {
+      worker_.succeeded(CommitPath::empty);
+      return End(Committed{context.version(), CommitPath::empty});
+    }
+    auto resolved = Resolver<P>(store_.index_).resolve(context.writes_);
+    if (auto* refused = std::get_if<Rejected>(&resolved)) return End(*refused);
+    auto& puts = std::get<std::vector<Put<P>>>(resolved);
+    std::vector<Cell<P>*> footprint = process_.outputs_;
+    footprint.insert(footprint.end(), context.reads_.begin(), context.reads_.end());
+    while (true) {
+      const auto outcome = store_.committer_.attempt({context.version(), footprint, puts}, *worker_.slot_,
+                                                     worker_.claim_if_any());
+      switch (outcome.kind) {
+        case AttemptOutcome<P>::committed:
+          worker_.succeeded(outcome.path);
+          return End(Committed{outcome.version, outcome.path});
+        case AttemptOutcome<P>::under_scalar:
+          worker_.counters().rejected.add(1);
+          return End(Resolver<P>::under_scalar(outcome.below->path(), outcome.where->path()));
+        case AttemptOutcome<P>::conflict:
+          ++effort_.conflicts;
+          after_conflict(outcome);
+          return std::nullopt;
+        case AttemptOutcome<P>::busy:
+          worker_.counters().busy.add(1);
+          if (!wait_at_gate(outcome.gate)) return ended();
+      }
+    }
+  }
+
+  void after_conflict(const AttemptOutcome<P>& outcome) {
+    if (worker_.conflicted(outcome.where)) return;  // it has a claim now, or had one: no back-off
+    const StoreOptions& options = store_.options_;
+    if (!options.backoff) return;
+    const Backoff backoff{options.backoff_base, options.backoff_cap};
+    const Time begin = P::now();
+    sleep_until(begin + backoff.draw(worker_.failures_, worker_.random_));
+    account(worker_.counters().backoff_us, begin);
+  }
+
+  /// True when the same attempt may be submitted again; false when the body must run again or the limits
+  /// ended it.
+  bool wait_at_gate(std::uint64_t gate) {
+    const Time begin = P::now();
+    const bool again = await_open(gate);
+    account(worker_.counters().gate_us, begin);
+    return again;
+  }
+
+  bool await_open(std::uint64_t gate) {
+    if (worker_.claimed()) {  // its own turn ran out while the attempt was under way
+      worker_.rejoin();
+      return false;
+    }
+    while (TicketGate<P>::closed(gate)) {
+      if (store_.options_.ticket && effort_.closings_waited >= store_.options_.busy_limit) {
+        worker_.counters().limit_joins.add(1);
+        worker_.join();
+        return false;
+      }
+      const auto now = store_.gate_.await_change(gate, next_check(), worker_.counters());
+      if (now) {
+        effort_.closings_waited += TicketGate<P>::turns(gate, *now);
+        gate = *now;
+      } else if (ended()) {
+        return false;
+      }
+    }
+    spread_wake_ups();
+    return !ended();
+  }
+
+  /// Waiters do not stampede when the gate opens (B9).
+  void spread_wake_ups() {
+    const auto range = static_cast<std::uint64_t>(store_.options_.backoff_base.count());
+    if (range != 0) sleep_until(P::now() + Duration(static_cast<std::int64_t>(worker_.random_.below(range))));
+  }
+
+  /// True when its turn has begun and everything admitted earlier has finished (E2).
+  bool await_turn() {
+    const Time begin = P::now();
+    const TicketStatus status = store_.gate_.await_turn(worker_.claim_, next_check(), worker_.counters());
+    if (status == TicketStatus::none) {
+      worker_.rejoin();
+    } else if (status == TicketStatus::holding) {
+      effort_.closings_waited += TicketGate<P>::turns(worker_.claim_.joined_at, worker_.claim_.token.load());
+      worker_.claim_.joined_at = worker_.claim_.token.load();
+      store_.drain(*worker_.slot_);
+    }
+    account(worker_.counters().gate_us, begin);
+    return status == TicketStatus::holding;
+  }
+
+  Time next_check() const {
+    return limits_.stop == nullptr ? limits_.deadline : std::min(limits_.deadline, P::now() + kStopCheck);
+  }
+
+  void sleep_until(Time until) {
+    until = std::min(until, limits_.deadline);
+    if (limits_.stop == nullptr) {
+      P::sleep_until(until);
+    } else {
+      P::wait_until(
+          limits_.stop->flag_, [](std::uint32_t requested) { return requested != 0; }, until);
+    }
+  }
+
+  void account(typename P::counter& counter, Time begin) {
+    const Duration waited = P::now() - begin;
+    effort_.waited += waited;
+    counter.add(microseconds(waited));
+  }
+
+  static std::uint64_t microseconds(Duration d) { return static_cast<std::uint64_t>(d.count()) / 1000; }
+
+  void publish(Context<P>& context, Version version) {
+    worker_.give_back();
+    for (Effect& effect : context.effects_) {
+      effect.version = version;
+      try {
+        if (store_.options_.sink) store_.options_.sink(effect);
+      } catch (...) {
+        worker_.counters().effect_errors.add(1);
+        if (!effect_error_) effect_error_ = std::current_exception();
+      }
+    }
+  }
+
+  ExecuteResult finish(End outcome) {
+    worker_.give_back();
+    effort_.expiries = worker_.expiries_;
+    Counters<P>& counters = worker_.counters();
+    counters.retries[std::min<std::size_t>(static_cast<std::size_t>(effort_.conflicts), kRetryBuckets - 1)]
+        .add(1);
+    counters.waits[log2_bucket<kWaitBuckets>(microseconds(effort_.waited))].add(1);
+    return {std::move(outcome), effort_, std::move(effect_error_)};
+  }
+
+  Store<P>& store_;
+  Worker<P>& worker_;
+  const Process<P>& process_;
+  const Limits<P>& limits_;
+  Effort effort_;
+  std::exception_ptr effect_error_;
+};
+
+}  // namespace touchstone::engine

@@ -1,0 +1,187 @@
+#pragma once
+// Contracts: a process has a name, declared inputs and outputs, and a body.
+//
+//   auto process = store.process("camera", {.inputs = {"clock"}, .outputs = {"domain.camera_data"}},
+//                                [](Context<P>& ctx) {
+//                                  ctx.set("domain.camera_data", ctx.read("clock")->integer());
+//                                  ctx.emit("frame", 1);
+//                                });
+//   ExecuteResult result = store.execute(worker, process);
+//
+// A body runs on a snapshot and may run several times, so it must have no effect of its own but through its
+// Context. The declared outputs are the footprint: a root output is checked with all that is below it, and so
+// loses merges that a granular one keeps.
+//
+// Thread safety: a Process is read-only after its making; a Context belongs to one body run.
+
+#include <functional>
+
+#include "engine/snapshot.h"
+#include "engine/writes.h"
+
+namespace touchstone::engine {
+
+struct Contract {
+  std::vector<std::string> inputs;   ///< what the body reads; binding only with validate_reads
+  std::vector<std::string> outputs;  ///< what the body may write: these paths and all below them
+};
+
+template <Platform P>
+class Context;
+
+template <Platform P>
+class Process {
+ public:
+  using Body = std::function<void(Context<P>&)>;
+
+  const std::string& name() const { return name_; }
+
+ private:
+  friend class Store<P>;
+  friend class Context<P>;
+  template <Platform Q>
+  friend class Execution;
+
+  std::string name_;
+  std::vector<Cell<P>*> inputs_;
+  std::vector<Cell<P>*> outputs_;
+  Body body_;
+  const Store<P>* store_ = nullptr;
+};
+
+/// Ends an execute() early from outside. Any thread may request it; it stays requested.
+template <Platform P>
+class StopFlag {
+ public:
+  void request() {
+    flag_.store(1);
+    P::notify_all(flag_);
+  }
+  bool requested() const { return flag_.load() != 0; }
+
+ private:
+  template <Platform Q>
+  friend class Execution;
+
+  typename P::template atomic<std::uint32_t> flag_{0};
+};
+
+/// What a body sees of the store: its snapshot under its own writes.
+template <Platform P>
+class Context {
+ public:
+  /// The version that the body's snapshot shows.
+  Version version() const { return view_.version(); }
+
+  /// The snapshot's value with this body's own writes applied. A path that is not valid throws Error, and so
+  /// does, with validate_reads, one outside inputs and outputs.
+  std::optional<Value> read(std::string_view path) {
+    return read_cell(store_.find_or_intern(path, records_reads_ || !writes_.empty()));
+  }
+  std::optional<Value> read(const Key<P>& key) { return read_cell(store_.cell_of(key)); }
+
+  /// Outside the declared outputs these throw Error (undeclared_write), and execute() refuses the whole
+  /// attempt even if the body swallows that.
+  void set(std::string_view path, Value value) { write(store_.intern(path), std::move(value)); }
+  void set(const Key<P>& key, Value value) { write(store_.cell_of(key), std::move(value)); }
+  void erase(std::string_view path) { write(store_.intern(path), std::nullopt); }
+
+  /// Publishes an effect once, after this attempt's commit; never if it does not commit.
+  void emit(std::string topic, Value payload) {
+    effects_.push_back({std::move(topic), std::move(payload), 0});
+  }
+
+ private:
+  template <Platform Q>
+  friend class Execution;
+
+  Context(Store<P>& store, const Process<P>& process, const View<P>& view, bool records_reads)
+      : store_(store), process_(process), view_(view), records_reads_(records_reads) {}
+
+  std::optional<Value> read_cell(Cell<P>* cell) {
+    if (records_reads_) {
+      if (!covers(process_.inputs_, cell) && !covers(process_.outputs_, cell)) {
+        refuse(ErrorCode::undeclared_read, "reads", cell);
+      }
+      reads_.push_back(cell);
+    }
+    std::optional<Value> value = view_.read(cell);
+    for (const Write<P>& write : writes_) overlay(value, cell, write);
+    return value;
+  }
+
+  void write(Cell<P>* cell, std::optional<Value> value) {
+    if (!covers(process_.outputs_, cell)) refuse(ErrorCode::undeclared_write, "writes", cell);
+    writes_.push_back({cell, std::move(value)});
+  }
+
+  static bool covers(const std::vector<Cell<P>*>& declared, const Cell<P>* cell) {
+    return std::any_of(declared.begin(), declared.end(),
+                       [cell](const Cell<P>* d) { return d == cell || is_ancestor(d, cell); });
+  }
+
+  [[noreturn]] void refuse(ErrorCode code, const char* verb, const Cell<P>* cell) {
+    refused_ = Rejected{
+        code, "process " + process_.name_ + ' ' + verb + ' ' + cell->path() + ", which it does not declare"};
+    throw Error(*refused_);
+  }
+
+  /// Applies one of the body's writes to a value read at `cell`.
+  static void overlay(std::optional<Value>& value, const Cell<P>* cell, const Write<P>& write) {
+    if (write.cell == cell) {
+      value = write.value;
+    } else if (is_ancestor(write.cell, cell)) {
+      value = write.value ? part(*write.value, write.cell, cell) : std::nullopt;
+    } else if (is_ancestor(cell, write.cell)) {
+      value = with_part(std::move(value), names_between(cell, write.cell), 0, write.value);
+    }
+    if (value && !value->is_scalar() && value->composite().empty()) value.reset();
+  }
+
+  /// The names that lead from `above` down to `cell`.
+  static std::vector<std::string> names_between(const Cell<P>* above, const Cell<P>* cell) {
+    std::vector<std::string> names;
+    for (; cell != above; cell = cell->parent) names.push_back(cell->name);
+    std::reverse(names.begin(), names.end());
+    return names;
+  }
+
+  static std::optional<Value> part(const Value& whole, const Cell<P>* above, const Cell<P>* cell) {
+    const Value* value = &whole;
+    for (const std::string& name : names_between(above, cell)) {
+      if (value->is_scalar()) return std::nullopt;
+      const auto found = value->composite().find(name);
+      if (found == value->composite().end()) return std::nullopt;
+      value = &found->second;
+    }
+    return *value;
+  }
+
+  static std::optional<Value> with_part(std::optional<Value> whole, const std::vector<std::string>& names,
+                                        std::size_t depth, const std::optional<Value>& put) {
+    if (depth == names.size()) return put;
+    Composite parts;
+    if (whole && !whole->is_scalar()) parts = std::move(whole->composite());
+    std::optional<Value> below;
+    if (const auto found = parts.find(names[depth]); found != parts.end()) below = std::move(found->second);
+    below = with_part(std::move(below), names, depth + 1, put);
+    const bool absent = !below || (!below->is_scalar() && below->composite().empty());
+    if (absent) {
+      parts.erase(names[depth]);
+    } else {
+      parts.insert_or_assign(names[depth], std::move(*below));
+    }
+    return Value(std::move(parts));
+  }
+
+  Store<P>& store_;
+  const Process<P>& process_;
+  const View<P>& view_;
+  const bool records_reads_;
+  std::vector<Write<P>> writes_;
+  std::vector<Cell<P>*> reads_;
+  std::vector<Effect> effects_;
+  std::optional<Rejected> refused_;
+};
+
+}  // namespace touchstone::engine

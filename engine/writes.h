@@ -1,0 +1,114 @@
+#pragma once
+// What a commit writes: an ordered list of sets and erases, and its resolution to one put a cell.
+//
+//   store.compare_and_swap(100, WriteSet{}.set("a.x", 1).set("a.y", Composite{{"z", 2}}).erase("b"));
+//
+// Writes apply in order; the same path twice: the last one wins. Writing a path replaces its whole subtree. A
+// write below a path that holds a scalar, in the store or by an earlier write of the set, is refused
+// (under_scalar).
+
+#include <map>
+#include <variant>
+
+#include "engine/commit.h"
+
+namespace touchstone::engine {
+
+class WriteSet {
+ public:
+  struct Entry {
+    std::string path;
+    std::optional<Value> value;  ///< nothing: erase
+  };
+
+  WriteSet& set(std::string path, Value value) {
+    entries_.push_back({std::move(path), std::move(value)});
+    return *this;
+  }
+
+  WriteSet& erase(std::string path) {
+    entries_.push_back({std::move(path), std::nullopt});
+    return *this;
+  }
+
+  bool empty() const { return entries_.empty(); }
+  const std::vector<Entry>& entries() const { return entries_; }
+
+ private:
+  std::vector<Entry> entries_;
+};
+
+/// A write whose path is interned.
+template <Platform P>
+struct Write {
+  Cell<P>* cell;
+  std::optional<Value> value;
+};
+
+/// Turns writes in program order into puts in id order, no cell twice and no scalar above another put.
+template <Platform P>
+class Resolver {
+ public:
+  explicit Resolver(Index<P>& index) : index_(index) {}
+
+  std::variant<std::vector<Put<P>>, Rejected> resolve(const std::vector<Write<P>>& writes) {
+    for (const Write<P>& write : writes) {
+      if (auto refused = apply(write)) return std::move(*refused);
+    }
+    std::vector<Put<P>> puts;
+    puts.reserve(puts_.size());
+    for (auto& [id, put] : puts_) puts.push_back(std::move(put));
+    return puts;
+  }
+
+ private:
+  std::optional<Rejected> apply(const Write<P>& write) {
+    for (const Cell<P>* above = write.cell->parent; above->parent != nullptr; above = above->parent) {
+      const auto put = puts_.find(above->id);
+      if (put != puts_.end() && put->second.value) return under_scalar(write.cell->path(), above->path());
+    }
+    for (auto put = puts_.upper_bound(write.cell->id); put != puts_.end(); ++put) {  // W5
+      if (is_ancestor(write.cell, put->second.cell)) put->second.value.reset();
+    }
+    return write.value ? put_value(write.cell, *write.value) : put(write.cell, std::nullopt);
+  }
+
+  std::optional<Rejected> put_value(Cell<P>* cell, const Value& value) {
+    if (value.is_scalar()) return put(cell, value.scalar());
+    put(cell, std::nullopt);
+    return put_leaves(cell->path(), value.composite());
+  }
+
+  std::optional<Rejected> put_leaves(const std::string& path, const Composite& parts) {
+    for (const auto& [name, part] : parts) {
+      if (name.empty() || name.find('.') != std::string::npos) {
+        return Rejected{ErrorCode::bad_path,
+                        "a composite's name is empty or has a dot: \"" + name + "\" below " + path};
+      }
+      const std::string below = path + '.' + name;
+      if (auto refused = check_path(below)) return refused;
+      if (!part.is_scalar()) {
+        if (auto refused = put_leaves(below, part.composite())) return refused;
+      } else {
+        put(index_.intern(below), part.scalar());
+      }
+    }
+    return std::nullopt;
+  }
+
+  std::optional<Rejected> put(Cell<P>* cell, std::optional<Scalar> value) {
+    puts_.insert_or_assign(cell->id, Put<P>{cell, std::move(value)});
+    return std::nullopt;
+  }
+
+ public:
+  static Rejected under_scalar(const std::string& path, const std::string& scalar) {
+    return {ErrorCode::under_scalar, "cannot write " + path + ": " + scalar + " holds a scalar"};
+  }
+
+ private:
+  Index<P>& index_;
+  std::map<std::uint64_t, Put<P>> puts_;  ///< by id
+};
+
+}  // namespace touchstone::engine
