@@ -17,7 +17,9 @@ target_link_libraries(touchstone_flags INTERFACE Threads::Threads)
 #
 # One GoogleTest binary whose tests ctest sees one by one, each with exactly one label
 # (unit model property schedule stress chaos fuzz bench engines meta). Its main prints the seed before anything can fail.
-# TIMEOUT is a watchdog that catches hangs; it is no measurement.
+# TIMEOUT is a watchdog that catches hangs; it is no measurement. Tests put their files under TMPDIR; the fixture
+# `machine` (ci/CMakeLists.txt) fails when a segment, a process or a file outlives them.
+set(TOUCHSTONE_TEST_TMPDIR ${PROJECT_BINARY_DIR}/tmp)
 function(touchstone_test)
   cmake_parse_arguments(T "SERIAL" "NAME;LABEL;TIMEOUT" "SOURCES;LINK" ${ARGN})
   if(NOT T_TIMEOUT)
@@ -25,7 +27,9 @@ function(touchstone_test)
   endif()
   add_executable(${T_NAME} ${T_SOURCES})
   target_link_libraries(${T_NAME} PRIVATE touchstone_flags ${T_LINK} touchstone_test_main GTest::gtest)
-  set(properties LABELS ${T_LABEL} TIMEOUT ${T_TIMEOUT})
+  add_dependencies(${T_NAME} leftovers)
+  set(properties LABELS ${T_LABEL} TIMEOUT ${T_TIMEOUT} FIXTURES_REQUIRED machine
+                 ENVIRONMENT TMPDIR=${TOUCHSTONE_TEST_TMPDIR})
   if(T_SERIAL)
     list(APPEND properties RUN_SERIAL TRUE)
   endif()

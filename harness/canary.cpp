@@ -22,36 +22,36 @@ std::uint64_t draw() {
 }
 
 TEST(Canary, FailsAnAssertion) {
-  describe_replay(ReplayClass::kExact);
+  describe_replay(ReplayClass::exact);
   EXPECT_EQ(draw(), 0u) << "canary";
 }
 
 TEST(Canary, Throws) {
-  describe_replay(ReplayClass::kExact);
+  describe_replay(ReplayClass::exact);
   throw std::runtime_error("canary drew " + std::to_string(draw()));
 }
 
 TEST(Canary, Aborts) {
-  describe_replay(ReplayClass::kExact, {{"schedule", "1.0 2"}});
+  describe_replay(ReplayClass::exact, {{"schedule", "1.0 2"}});
   std::printf("canary drew %lu\n", static_cast<unsigned long>(draw()));
   std::fflush(stdout);
   std::abort();
 }
 
 TEST(Canary, ReadsThroughNull) {
-  describe_replay(ReplayClass::kExact);
+  describe_replay(ReplayClass::exact);
   std::printf("canary drew %lu\n", static_cast<unsigned long>(draw()));
   std::fflush(stdout);
   std::raise(SIGSEGV);
 }
 
 RC_GTEST_PROP(Canary, FailsAProperty, (const std::vector<int>& numbers)) {
-  describe_replay(ReplayClass::kExact);
+  describe_replay(ReplayClass::exact);
   for (int number : numbers) RC_ASSERT(number < 20);
 }
 
 RC_GTEST_PROP(Canary, AbortsInAProperty, (const std::vector<int>& numbers)) {
-  describe_replay(ReplayClass::kExact);
+  describe_replay(ReplayClass::exact);
   if (numbers.size() > 5) {
     std::printf("canary drew %zu numbers\n", numbers.size());
     std::fflush(stdout);

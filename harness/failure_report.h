@@ -2,13 +2,13 @@
 // Prints the replay line however a run ends: a failed check, an abort, a fatal signal, a sanitizer's report.
 //
 //   print_replay_line_on_death();                       // once, at the start of main
-//   announce_replay({ReplayClass::kWorkload, seed, ClaimTarget{"A1"}, {}});
+//   announce_replay({ReplayClass::workload, seed, ClaimTarget{"A1"}, {}});
 //   ...                                                  // whatever kills the process here prints the line
 //   withdraw_replay();                                   // this run is over
 //
 // In a test binary test_main.cpp does all this; a test that knows more than its seed says so:
 //
-//   describe_replay(ReplayClass::kExact, {{"schedule", "1.0.2"}});
+//   describe_replay(ReplayClass::exact, {{"schedule", "1.0.2"}});
 //
 // Thread safety: announce, describe and withdraw belong to one thread; printing may come from any thread and
 // from a signal handler, and is async-signal-safe. Invariant: F1 a line is printed at most once per

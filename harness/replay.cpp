@@ -14,9 +14,9 @@ constexpr std::string_view kEnvironment = "TOUCHSTONE_";
 constexpr std::string_view kSeedVariable = "TOUCHSTONE_SEED";
 constexpr std::string_view kFilter = "--gtest_filter=";
 constexpr std::array<std::pair<ReplayClass, std::string_view>, 3> kClasses = {{
-    {ReplayClass::kExact, "exact"},
-    {ReplayClass::kWorkload, "workload"},
-    {ReplayClass::kCrashPoint, "crash-point"},
+    {ReplayClass::exact, "exact"},
+    {ReplayClass::workload, "workload"},
+    {ReplayClass::crash_point, "crash-point"},
 }};
 
 using Words = std::vector<std::string>;

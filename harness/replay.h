@@ -5,7 +5,7 @@
 //   replay: TOUCHSTONE_SEED=0x00000000000000ff build/dev/bin/seed_test --gtest_filter=Seed.Parses # class
 //   exact
 //
-//   ReplayLine line{ReplayClass::kExact, seed, ClaimTarget{"B10"}, {{"schedule", "1.0.2"}}};
+//   ReplayLine line{ReplayClass::exact, seed, ClaimTarget{"B10"}, {{"schedule", "1.0.2"}}};
 //   fmt::print("{}\n", to_text(line, "build/dev/bin/touchstone"));
 //   auto again = parse_replay_line(text);            // a ReplayLine, or a ReplayError naming the bad word
 //
@@ -29,9 +29,9 @@ namespace touchstone::harness {
 
 /// What repeating the line repeats.
 enum class ReplayClass {
-  kExact,       ///< every decision: the same execution, step by step
-  kWorkload,    ///< the operations; real threads choose the interleaving again
-  kCrashPoint,  ///< the operations and the point at which a process is killed
+  exact,        ///< every decision: the same execution, step by step
+  workload,     ///< the operations; real threads choose the interleaving again
+  crash_point,  ///< the operations and the point at which a process is killed
 };
 
 std::string_view to_text(ReplayClass replay_class);
@@ -57,7 +57,7 @@ struct ReplayOption {
 };
 
 struct ReplayLine {
-  ReplayClass replay_class = ReplayClass::kWorkload;
+  ReplayClass replay_class = ReplayClass::workload;
   Seed seed{0};
   std::variant<ClaimTarget, TestTarget> target;
   std::vector<ReplayOption> options;

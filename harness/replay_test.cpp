@@ -16,7 +16,7 @@ const ReplayLine& line_of(const std::variant<ReplayLine, ReplayError>& parsed) {
 
 TEST(ReplayLine, OfAClaimReadsAsItIsPrinted) {
   const ReplayLine line{
-      ReplayClass::kExact, Seed(0xff), ClaimTarget{"B10"}, {{"schedule", "1.0 2"}, {"crash-point", "7"}}};
+      ReplayClass::exact, Seed(0xff), ClaimTarget{"B10"}, {{"schedule", "1.0 2"}, {"crash-point", "7"}}};
   const std::string text = to_text(line, "build/dev/bin/touchstone");
   EXPECT_EQ(
       text,
@@ -28,7 +28,7 @@ TEST(ReplayLine, OfAClaimReadsAsItIsPrinted) {
 
 TEST(ReplayLine, OfATestReadsAsItIsPrinted) {
   const ReplayLine line{
-      ReplayClass::kWorkload, Seed(1), TestTarget{"build/dev/bin/x_test", "A.*"}, {{"crash-point", "3"}}};
+      ReplayClass::workload, Seed(1), TestTarget{"build/dev/bin/x_test", "A.*"}, {{"crash-point", "3"}}};
   const std::string text = to_text(line);
   EXPECT_EQ(text,
             "TOUCHSTONE_SEED=0x0000000000000001 TOUCHSTONE_CRASH_POINT=3 build/dev/bin/x_test "
@@ -75,8 +75,7 @@ rc::Gen<std::string> name() {
 RC_GTEST_PROP(ReplayLine, RoundTripsWhateverItsValuesHold, ()) {
   ReplayLine line;
   line.seed = Seed(*rc::gen::arbitrary<std::uint64_t>());
-  line.replay_class =
-      *rc::gen::element(ReplayClass::kExact, ReplayClass::kWorkload, ReplayClass::kCrashPoint);
+  line.replay_class = *rc::gen::element(ReplayClass::exact, ReplayClass::workload, ReplayClass::crash_point);
   if (*rc::gen::arbitrary<bool>()) {
     line.target = ClaimTarget{*rc::gen::nonEmpty(value())};
   } else {

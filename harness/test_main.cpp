@@ -39,7 +39,7 @@ class ReplayPrinter : public testing::EmptyTestEventListener {
  public:
   void OnTestStart(const testing::TestInfo& test) override {
     announce_replay(
-        {ReplayClass::kWorkload,
+        {ReplayClass::workload,
          Seed::of_process(),
          TestTarget{path_of_this_binary(), std::string(test.test_suite_name()) + "." + test.name()},
          {}});
@@ -66,6 +66,6 @@ int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
   testing::UnitTest::GetInstance()->listeners().Append(new ReplayPrinter);
   // Outside of any test (a global environment, a static destructor) the whole binary is what replays.
-  announce_replay({ReplayClass::kWorkload, seed, TestTarget{path_of_this_binary(), ""}, {}});
+  announce_replay({ReplayClass::workload, seed, TestTarget{path_of_this_binary(), ""}, {}});
   return RUN_ALL_TESTS();
 }
