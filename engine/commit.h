@@ -47,6 +47,7 @@ template <Platform P>
 struct Put {
   Cell<P>* cell;
   std::optional<Scalar> value;
+  bool covered = false;  ///< each of its writes came after a put above it, which wipes the scalars there
 };
 
 template <Platform P>
@@ -250,14 +251,14 @@ class Committer {
     const Cell<P>* below_scalar = nullptr;  ///< that put
   };
 
-  /// Step 4. Ancestors below a put are wiped by it; those in the lock set were compared when they were
-  /// locked.
+  /// Step 4. A scalar above a covered put is its cover's affair; ancestors in the lock set were compared when
+  /// they were locked.
   Ancestors look_at_ancestors(const CommitRequest<P>& request, Locks& locks) {
     Ancestors above;
     for (Held& held : locks.cells) {
       if (held.put == nullptr && !is_in(request.footprint, held.cell))
         continue;  // only a descendant of one of these
-      bool wiped = held.put == nullptr;
+      const bool may_not_be_below_scalar = held.put != nullptr && !held.put->covered;
       for (Cell<P>* cell = held.cell->parent; cell->parent != nullptr; cell = cell->parent) {
         const Held* own = locks.find(cell);
         const std::uint64_t seen = own != nullptr ? own->word : cell->word.load();  // L2
@@ -270,8 +271,8 @@ class Committer {
           if (word::version(seen) > above.newest)
             above.newest = word::version(seen), above.newest_cell = cell;
         }
-        if (own != nullptr && own->put != nullptr) wiped = true;
-        if (!wiped && word::scalar(seen)) above.scalar = cell, above.below_scalar = held.cell;
+        if (may_not_be_below_scalar && word::scalar(seen))
+          above.scalar = cell, above.below_scalar = held.cell;
       }
     }
     return above;

@@ -90,6 +90,18 @@ TEST(Store, ALeafUnderAScalarIsRefusedAndLeavesNoTrace) {
   EXPECT_EQ(to_text(*store.read("a")), "{x: 1}");
 }
 
+// Writes of one set apply in order, so a later write above cannot excuse an earlier one below a scalar.
+TEST(Store, ALaterWriteAboveDoesNotExcuseALeafUnderAScalar) {
+  Store<> store;
+  store.compare_and_swap(0, WriteSet{}.set("a", 1));
+  EXPECT_EQ(refused(store.compare_and_swap(1, WriteSet{}.set("a.x", 1).erase("a"))), ErrorCode::under_scalar);
+  EXPECT_EQ(refused(store.compare_and_swap(1, WriteSet{}.set("a.x.y", 1).erase("a.x").erase("a"))),
+            ErrorCode::under_scalar);
+  EXPECT_EQ(store.read("a")->integer(), 1);
+  committed(store.compare_and_swap(1, WriteSet{}.erase("a").set("a.x.y", 1).erase("a.x").set("a.x", 2)));
+  EXPECT_EQ(to_text(*store.read("a")), "{x: 2}");
+}
+
 TEST(Store, WritesOfASetApplyInOrder) {
   Store<> store;
   committed(store.compare_and_swap(

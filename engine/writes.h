@@ -63,20 +63,20 @@ class Resolver {
 
  private:
   std::optional<Rejected> apply(const Write<P>& write) {
+    bool covered = false;
     for (const Cell<P>* above = write.cell->parent; above->parent != nullptr; above = above->parent) {
       const auto put = puts_.find(above->id);
-      if (put != puts_.end() && put->second.value) return under_scalar(write.cell->path(), above->path());
+      if (put == puts_.end()) continue;
+      if (put->second.value) return under_scalar(write.cell->path(), above->path());
+      covered = true;
     }
     for (auto put = puts_.upper_bound(write.cell->id); put != puts_.end(); ++put) {  // W5
       if (is_ancestor(write.cell, put->second.cell)) put->second.value.reset();
     }
-    return write.value ? put_value(write.cell, *write.value) : put(write.cell, std::nullopt);
-  }
-
-  std::optional<Rejected> put_value(Cell<P>* cell, const Value& value) {
-    if (value.is_scalar()) return put(cell, value.scalar());
-    put(cell, std::nullopt);
-    return put_leaves(cell->path(), value.composite());
+    const bool is_scalar = write.value && write.value->is_scalar();
+    put(write.cell, is_scalar ? std::optional(write.value->scalar()) : std::nullopt, covered);
+    if (!write.value || is_scalar) return std::nullopt;
+    return put_leaves(write.cell->path(), write.value->composite());
   }
 
   std::optional<Rejected> put_leaves(const std::string& path, const Composite& parts) {
@@ -90,15 +90,16 @@ class Resolver {
       if (!part.is_scalar()) {
         if (auto refused = put_leaves(below, part.composite())) return refused;
       } else {
-        put(index_.intern(below), part.scalar());
+        put(index_.intern(below), part.scalar(), true);
       }
     }
     return std::nullopt;
   }
 
-  std::optional<Rejected> put(Cell<P>* cell, std::optional<Scalar> value) {
-    puts_.insert_or_assign(cell->id, Put<P>{cell, std::move(value)});
-    return std::nullopt;
+  void put(Cell<P>* cell, std::optional<Scalar> value, bool covered) {
+    Put<P>& put = puts_.try_emplace(cell->id, Put<P>{cell, std::nullopt, covered}).first->second;
+    put.value = std::move(value);
+    put.covered = put.covered && covered;
   }
 
  public:
