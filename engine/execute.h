@@ -127,7 +127,10 @@ class Execution {
       return End(Committed{context.version(), CommitPath::empty});
     }
     auto resolved = Resolver<P>(store_.index_).resolve(context.writes_);
-    if (auto* refused = std::get_if<Rejected>(&resolved)) return End(*refused);
+    if (auto* refused = std::get_if<Rejected>(&resolved)) {
+      worker_.counters().rejected.add(1);
+      return End(*refused);
+    }
     auto& puts = std::get<std::vector<Put<P>>>(resolved);
     std::vector<Cell<P>*> footprint = process_.outputs_;
     footprint.insert(footprint.end(), context.reads_.begin(), context.reads_.end());
@@ -207,8 +210,10 @@ class Execution {
     if (status == TicketStatus::none) {
       worker_.rejoin();
     } else if (status == TicketStatus::holding) {
-      effort_.closings_waited += TicketGate<P>::turns(worker_.claim_.joined_at, worker_.claim_.token.load());
-      worker_.claim_.joined_at = worker_.claim_.token.load();
+      if (const std::uint64_t turn = worker_.claim_.token.load(); turn != 0) {  // else it has run out already
+        effort_.closings_waited += TicketGate<P>::turns(worker_.claim_.joined_at, turn);
+        worker_.claim_.joined_at = turn;
+      }
       store_.drain(*worker_.slot_);
     }
     account(worker_.counters().gate_us, begin);

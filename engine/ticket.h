@@ -26,6 +26,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "engine/slot.h"
@@ -85,15 +86,15 @@ class TicketGate {
   }
 
   /// Ends the claim wherever it stands: a holder's turn, a place in the queue, an age. Safe to call without a
-  /// claim.
-  void leave(Claim<P>& claim, Counters<P>& counters) {
+  /// claim. Returns how often its lease ran out.
+  int leave(Claim<P>& claim, Counters<P>& counters) {
     const Lock lock(mutex_);
     const bool holds = is_holder(claim);
     std::erase(queue_, &claim);
     if (holds) end_turn(counters);
     claim.token.store(0);
     claim.age = 0;
-    claim.expiries = 0;
+    return std::exchange(claim.expiries, 0);
   }
 
   /// Ends the turn `gate` if its lease has run out.

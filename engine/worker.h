@@ -37,8 +37,7 @@ class Worker {
   /// Gives a ticket or a place in the queue back: what a loop written by hand does when it gives up.
   void give_back() {
     if (!claimed_) return;
-    expiries_ = claim_.expiries;
-    store_.gate_.leave(claim_, counters());
+    expiries_ = store_.gate_.leave(claim_, counters());
     claimed_ = false;
     failures_ = 0;
   }
