@@ -135,7 +135,20 @@ class Context {
     } else if (is_ancestor(cell, write.cell)) {
       value = with_part(std::move(value), names_between(cell, write.cell), 0, write.value);
     }
-    if (value && !value->is_scalar() && value->composite().empty()) value.reset();
+    prune(value);
+  }
+
+  /// An empty composite has no leaves: it reads as nothing, at any depth.
+  static void prune(std::optional<Value>& value) {
+    if (!value || value->is_scalar()) return;
+    Composite& parts = value->composite();
+    for (auto part = parts.begin(); part != parts.end();) {
+      std::optional<Value> pruned = std::move(part->second);
+      prune(pruned);
+      if (pruned) part->second = std::move(*pruned);
+      part = pruned ? std::next(part) : parts.erase(part);
+    }
+    if (parts.empty()) value.reset();
   }
 
   /// The names that lead from `above` down to `cell`.

@@ -67,11 +67,12 @@ class Slots {
     const std::lock_guard lock(mutex_);
     if (free_.empty()) {
       auto fresh = std::make_unique<Slot<P>>();
-      fresh->next = first_.load();
-      first_.store(fresh.get());
-      free_.push_back(fresh.get());
+      free_.reserve(all_.size() + 1);  // so that release() cannot fail
       all_.push_back(std::move(fresh));
-      free_.reserve(all_.size());  // so that release() cannot fail
+      Slot<P>* const slot = all_.back().get();
+      slot->next = first_.load();
+      first_.store(slot);
+      return slot;
     }
     Slot<P>* slot = free_.back();
     free_.pop_back();

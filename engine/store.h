@@ -180,7 +180,11 @@ class Store {
     if (auto* refused = std::get_if<Rejected>(&prepared)) return std::move(*refused);
     auto& [puts, footprint] = std::get<Prepared>(prepared);
     if (puts.empty()) {
-      slot.counters.commits_empty.add(1);
+      if (worker != nullptr) {
+        worker->succeeded(CommitPath::empty);
+      } else {
+        slot.counters.commits_empty.add(1);
+      }
       return Committed{expected, CommitPath::empty};
     }
     while (true) {

@@ -245,6 +245,32 @@ TEST(Execute, ShowsTheBodyItsOwnWrites) {
   EXPECT_FALSE(store.read("d"));
 }
 
+TEST(Execute, ShowsTheBodyNoEmptyComposites) {
+  Store<> store;
+  auto worker = store.worker();
+  auto process = store.process("p", {.outputs = {"d"}}, [](Context<Native>& ctx) {
+    ctx.set("d", Composite{{"x", 1}, {"hollow", Composite{{"inner", Composite{}}}}});
+    EXPECT_EQ(to_text(*ctx.read("d")), "{x: 1}");
+    EXPECT_FALSE(ctx.read("d.hollow"));
+    ctx.set("d", Composite{{"hollow", Composite{{"inner", Composite{}}}}});
+    EXPECT_FALSE(ctx.read("d"));
+    ctx.set("d.x", 1);
+  });
+  EXPECT_TRUE(store.execute(worker, process).committed());
+  EXPECT_EQ(to_text(*store.read("d")), "{x: 1}");
+}
+
+TEST(Execute, CountsEveryRefusal) {
+  Store<> store;
+  auto worker = store.worker();
+  auto process = store.process("p", {.outputs = {"d"}}, [](Context<Native>& ctx) {
+    ctx.set("d", 1);
+    ctx.set("d.x", 1);
+  });
+  EXPECT_EQ(std::get<Rejected>(store.execute(worker, process).outcome).code, ErrorCode::under_scalar);
+  EXPECT_EQ(store.statistics().rejected, 1u);
+}
+
 TEST(Execute, RefusesACommitFromInsideABody) {
   Store<> store;
   auto worker = store.worker();
@@ -330,6 +356,20 @@ TEST(Ticket, ShutsTheGateToEverybodyElseUntilItsHolderCommits) {
   committed(store.compare_and_swap(store.version(), WriteSet{}.set("n", 3), &worker));
   EXPECT_EQ(worker.ticket(), TicketStatus::none);
   committed(store.compare_and_swap(2, WriteSet{}.set("unrelated", 2), &other));
+}
+
+// Whatever is Committed is a success: a loop by hand that finds nothing left to write must not keep the gate shut.
+TEST(Ticket, IsGivenBackByACommitOfNothing) {
+  Store<> store;
+  auto worker = store.worker({.failures = 4});
+  committed(store.compare_and_swap(0, WriteSet{}.set("n", 1)));
+  store.compare_and_swap(0, WriteSet{}.set("n", 2), &worker);
+  EXPECT_EQ(worker.ticket(), TicketStatus::holding);
+  store.compare_and_swap(store.version(), WriteSet{}, &worker);
+  EXPECT_EQ(worker.ticket(), TicketStatus::none);
+  EXPECT_EQ(worker.failures(), 0);
+  committed(store.compare_and_swap(1, WriteSet{}.set("m", 2)));
+  EXPECT_EQ(store.statistics().commits_empty, 1u);
 }
 
 TEST(Ticket, ExpiresSoThatADeadHolderBlocksNobodyForEver) {
