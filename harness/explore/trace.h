@@ -1,0 +1,36 @@
+#pragma once
+// What an execution did, for people and for counting.
+//
+//   std::fputs(draw_columns(scheduler).c_str(), stdout);     // one column a thread, one line an event, with
+//   values TraceHasher hasher;  std::uint64_t h = hasher.hash(scheduler);
+//
+// Two executions have equal hashes if and only if (up to collisions) they are the same Mazurkiewicz trace:
+// they order all dependent events alike. Not thread safe.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "harness/explore/scheduler.h"
+
+namespace touchstone::harness::explore {
+
+std::string draw_columns(const Scheduler& scheduler);
+
+class TraceHasher {
+ public:
+  std::uint64_t hash(const Scheduler& scheduler);
+
+ private:
+  struct ObjectHash {
+    std::uint64_t write = 0;
+    std::uint64_t reads = 0;  // commutative sum since the last write
+    std::uint64_t notify = 0;
+    std::uint64_t parks = 0;  // since the last notify
+  };
+
+  std::vector<ObjectHash> objects_;
+  std::vector<std::uint64_t> threads_;
+};
+
+}  // namespace touchstone::harness::explore
