@@ -1,54 +1,51 @@
 #pragma once
-// One interned path: a word that is version and lock in one, and the chain of its values, newest first.
+// One interned path: a word that is version, lock and kind of value in one, the value's bits, and the chain of older values.
 //
-// States of the word (v = version of the last commit that wrote this path, s = it holds a scalar now):
+// States of the word (v = version of the last commit that wrote this path, k = kind of the scalar it holds now, or none):
 //
 //        lock (any commit)                 announce (its writer, validated)
-//   (v,s) ----------------> (v,s)+locked ------------------------------> (v,s)+locked+installing
+//   (v,k) ----------------> (v,k)+locked ------------------------------> (v,k)+locked+installing
 //     ^                        |                                              |
-//     +---- unlock: unchanged -+                (v',s') <---- install, unlock -+   (v' = the commit's
-//     version)
+//     +---- unlock: unchanged -+                (v',k') <---- install, unlock -+   (v' = the commit's version)
 //
 // Invariants:
-//   W1  Only the thread that set `locked` changes the word until it is clear again, and only it changes
-//   `head`. W2  `installing` is set before the commit takes its version. So a snapshot at S that sees a word
-//   without it knows that
-//       every commit <= S of this cell is installed; one that sees it waits for that one install, and for
-//       nothing else.
-//   W3  The chain is in strictly falling versions, and its head's version is the word's, whenever the word is
-//   unlocked. W4  No cell that holds a scalar has a descendant that holds one (at any version). W5  A cell is
-//   never removed, and its id is larger than its parent's: id order is a lock order in which ancestors come
+//   W1  Only the thread that set `locked` changes the word until it is clear again, and only it changes `bits` and `older`.
+//   W2  `installing` is set before the commit takes its version. So a snapshot at S that sees a word without it knows that
+//       every commit <= S of this cell is installed; one that sees it waits until the word has changed.
+//   W3  `bits` changes only under `installing`: bits read between two equal words (but for the lock) belong to that word.
+//   W4  The chain is in strictly falling versions, all below the word's.
+//   W5  A cell is never removed, and its id is larger than its parent's: id order is a lock order in which ancestors come
 //       before descendants.
+//   W6  No cell that holds a scalar has a descendant that holds one (at any version).
 //
-// The structure is TL2's versioned write lock (Dice, Shalev, Shavit, "Transactional Locking II", 2006) with a
-// version chain.
+// The structure is TL2's versioned write lock (Dice, Shalev, Shavit, "Transactional Locking II", 2006), with the value inline as
+// in a seqlock and a version chain beside it.
 
+#include <algorithm>
+#include <bit>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "engine/result.h"
 #include "engine/value.h"
 
 namespace touchstone::engine {
 
-/// The value of a cell as of one commit. No scalar: the path was erased or became a composite.
-template <Platform P>
-struct Node {
-  Node(std::optional<Scalar> v) : value(std::move(v)) {}
-
-  Version version = 0;  ///< written once, before the node is published
-  std::optional<Scalar> value;
-  typename P::template atomic<Node*> older{nullptr};
-};
+enum class Kind : std::uint8_t { none, boolean, integer, real, text };
 
 namespace word {
 
 inline constexpr std::uint64_t kLocked = 1;
 inline constexpr std::uint64_t kInstalling = 2;
-inline constexpr std::uint64_t kScalar = 4;
+inline constexpr int kKindShift = 2;
+inline constexpr int kVersionShift = 5;
 
 constexpr Version version(std::uint64_t w) {
-  return w >> 3;
+  return w >> kVersionShift;
+}
+constexpr Kind kind(std::uint64_t w) {
+  return static_cast<Kind>(w >> kKindShift & 7);
 }
 constexpr bool locked(std::uint64_t w) {
   return (w & kLocked) != 0;
@@ -57,13 +54,56 @@ constexpr bool installing(std::uint64_t w) {
   return (w & kInstalling) != 0;
 }
 constexpr bool scalar(std::uint64_t w) {
-  return (w & kScalar) != 0;
+  return kind(w) != Kind::none;
 }
-constexpr std::uint64_t make(Version v, bool holds_scalar) {
-  return v << 3 | (holds_scalar ? kScalar : 0);
+constexpr bool same_but_for_lock(std::uint64_t a, std::uint64_t b) {
+  return ((a ^ b) & ~kLocked) == 0;
+}
+constexpr std::uint64_t make(Version v, Kind k) {
+  return v << kVersionShift | static_cast<std::uint64_t>(k) << kKindShift;
 }
 
 }  // namespace word
+
+/// A value outside its cell: an older one in the chain, or the current one of a text, to which the cell's bits point.
+template <Platform P>
+struct Node {
+  Version version = 0;  ///< written once, before the node is published
+  Kind kind = Kind::none;
+  std::uint64_t bits = 0;
+  std::string text;
+  typename P::template atomic<Node*> older{nullptr};
+};
+
+/// The scalar that a kind and its bits mean. For a text the caller keeps the node from being freed.
+template <Platform P>
+std::optional<Scalar> decode(Kind kind, std::uint64_t bits) {
+  switch (kind) {
+    case Kind::none:
+      return std::nullopt;
+    case Kind::boolean:
+      return Scalar(bits != 0);
+    case Kind::integer:
+      return Scalar(static_cast<std::int64_t>(bits));
+    case Kind::real:
+      return Scalar(std::bit_cast<double>(bits));
+    case Kind::text:
+      return Scalar(std::bit_cast<const Node<P>*>(bits)->text);
+  }
+  return std::nullopt;
+}
+
+inline Kind kind_of(const Scalar& scalar) {
+  return static_cast<Kind>(scalar.index() + 1);
+}
+
+/// The bits of every kind but text.
+inline std::uint64_t bits_of(const Scalar& scalar) {
+  if (const auto* v = std::get_if<std::int64_t>(&scalar)) return static_cast<std::uint64_t>(*v);
+  if (const auto* v = std::get_if<double>(&scalar)) return std::bit_cast<std::uint64_t>(*v);
+  if (const auto* v = std::get_if<bool>(&scalar)) return *v ? 1 : 0;
+  return 0;
+}
 
 template <Platform P>
 struct alignas(64) Cell {
@@ -71,17 +111,21 @@ struct alignas(64) Cell {
       : parent(parent_cell), id(cell_id), name(std::move(component_name)) {}
 
   typename P::template atomic<std::uint64_t> word{0};
-  typename P::template atomic<Node<P>*> head{nullptr};
+  typename P::template atomic<std::uint64_t> bits{0};
+  typename P::template atomic<Node<P>*> older{nullptr};
   typename P::template atomic<Cell*> first_child{nullptr};
-  Cell* next_sibling = nullptr;  ///< written once, before the cell is published
-  Cell* const parent;            ///< the root's child has the root, the root has none
+  Cell* const parent;  ///< the root's child has the root, the root has none
   const std::uint64_t id;
+  Cell* next_sibling = nullptr;    ///< written once, before the cell is published
   std::uint32_t chain_length = 0;  ///< with the word locked
   std::uint32_t trim_at =
-      4;  ///< with the word locked: the chain length that is worth a look at the snapshots
-  typename P::counter
-      conflicts;           ///< with the word locked, or by its conflicting reader: a statistic, may miss some
+      kTrimAt;             ///< with the word locked: the chain length that is worth a look at the snapshots
   const std::string name;  ///< this component
+  typename P::counter conflicts;  ///< a statistic; concurrent conflicts may count once
+
+  static constexpr std::uint32_t kTrimAt = 4;
+
+  bool is_leaf() const { return first_child.load() == nullptr; }
 
   std::string path() const {
     if (parent == nullptr || parent->parent == nullptr) return name;
@@ -96,5 +140,33 @@ bool is_ancestor(const Cell<P>* above, const Cell<P>* cell) {
   while (cell->id > above->id) cell = cell->parent;  // W5
   return cell == above;
 }
+
+/// Id order: the order of locks.
+inline constexpr auto kById = [](const auto* a, const auto* b) { return a->id < b->id; };
+
+template <Platform P>
+void sort_unique(std::vector<Cell<P>*>& cells) {
+  std::sort(cells.begin(), cells.end(), kById);
+  cells.erase(std::unique(cells.begin(), cells.end()), cells.end());
+}
+
+/// One cell that a commit changes. No scalar: it is erased, or becomes a composite.
+template <Platform P>
+struct Put {
+  Cell<P>* cell;
+  std::optional<Scalar> value;
+  bool covered = false;  ///< each of its writes came after a put above it, which wipes the scalars there
+};
+
+/// A cell in the hands of one commit attempt (engine/commit.h).
+template <Platform P>
+struct Held {
+  Cell<P>* cell;
+  Put<P>* put = nullptr;    ///< what the caller wants here
+  bool named = true;        ///< by the request, not only a descendant of what it names
+  bool changes = false;     ///< will be installed
+  std::uint64_t word = 0;   ///< as it was before the lock; from the install on, what it becomes
+  Node<P>* text = nullptr;  ///< made for a text that will be installed
+};
 
 }  // namespace touchstone::engine

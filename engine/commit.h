@@ -42,18 +42,11 @@
 
 namespace touchstone::engine {
 
-/// One cell that a commit changes. No scalar: it is erased, or becomes a composite.
-template <Platform P>
-struct Put {
-  Cell<P>* cell;
-  std::optional<Scalar> value;
-  bool covered = false;  ///< each of its writes came after a put above it, which wipes the scalars there
-};
-
 template <Platform P>
 struct CommitRequest {
   Version expected;
-  std::span<Cell<P>* const> footprint;  ///< what must be unchanged; the puts' cells need not be repeated
+  std::span<Cell<P>* const>
+      footprint;           ///< what must be unchanged, in id order; the puts' cells need not be repeated
   std::span<Put<P>> puts;  ///< in id order, no cell twice; the values are moved from when it commits
 };
 
@@ -73,8 +66,9 @@ class Committer {
  public:
   using Outcome = AttemptOutcome<P>;
 
-  Committer(Slots<P>& slots, typename P::template atomic<Version>& clock, TicketGate<P>& gate, Mode mode)
-      : clock_(clock), gate_(gate), reclaimer_(slots), strict_(mode == Mode::strict) {}
+  Committer(typename P::template atomic<Version>& clock, TicketGate<P>& gate, Reclaimer<P>& reclaimer,
+            Mode mode)
+      : clock_(clock), gate_(gate), reclaimer_(reclaimer), strict_(mode == Mode::strict) {}
 
   /// One attempt. `claim` may be null. std::bad_alloc leaves everything as it was.
   Outcome attempt(const CommitRequest<P>& request, Slot<P>& mine, const Claim<P>* claim) {
@@ -83,7 +77,7 @@ class Committer {
       Locks locks(mine);
       locks.plan(request);
       P::fault_point("commit:begin");
-      Outcome outcome = try_once(request, mine, claim, locks);
+      const Outcome outcome = try_once(request, mine, claim, locks);
       if (locks.blocked_by == nullptr) return outcome;
       Cell<P>* ancestor = locks.blocked_by;
       locks.release();  // L1
@@ -92,21 +86,19 @@ class Committer {
     }
   }
 
+  /// The outcome of an attempt that is known to be in vain because `changed` is newer than its version.
+  Outcome refuse(const Cell<P>* changed, const Claim<P>* claim) {
+    return conflict_or_busy(changed, word::version(changed->word.load()), claim);
+  }
+
   /// Shortens every chain to what the open snapshots need.
   void trim_all(Index<P>& index, Slot<P>& mine) {
     index.for_each([&](Cell<P>& cell) {
       const std::uint64_t seen = lock(cell);
-      if (cell.chain_length > 1) reclaimer_.trim(cell, mine);
+      if (cell.chain_length != 0) reclaimer_.trim(cell, word::version(seen), mine);
       // Release: as in Locks::release.
       cell.word.store(seen, std::memory_order_release);
     });
-    collect(mine);
-  }
-
-  /// Frees what a slot has retired, as far as no reader is in the way. Two grace periods: one for each of its
-  /// lists.
-  void collect(Slot<P>& slot) {
-    for (int grace_periods = 0; grace_periods < 2; ++grace_periods) reclaimer_.collect(slot);
   }
 
  private:
@@ -126,39 +118,42 @@ class Committer {
     const std::uint64_t value_;  // relaxed above: only this thread writes it
   };
 
-  struct Held {
-    Cell<P>* cell;
-    std::uint64_t word = 0;   ///< as it was before the lock
-    Put<P>* put = nullptr;    ///< what the caller wants here
-    Node<P>* node = nullptr;  ///< what will be installed, if anything
-  };
-
   /// The cells of one attempt: planned, then locked in id order, released or installed as one.
   struct Locks {
-    explicit Locks(Slot<P>& slot) : mine(slot) {}
+    explicit Locks(Slot<P>& slot) : mine(slot), cells(slot.held) {}
     ~Locks() { release(); }
     Locks(const Locks&) = delete;
     Locks& operator=(const Locks&) = delete;
 
+    /// Merges puts and footprint, both in id order.
     void plan(const CommitRequest<P>& request) {
-      cells.reserve(request.puts.size() + request.footprint.size());
-      for (Put<P>& put : request.puts) cells.push_back({put.cell, 0, &put, nullptr});
-      for (Cell<P>* cell : request.footprint) cells.push_back({cell, 0, nullptr, nullptr});
-      order(0);
+      auto put = request.puts.begin();
+      for (Cell<P>* cell : request.footprint) {
+        while (put != request.puts.end() && put->cell->id <= cell->id) add(*put++);
+        if (cells.empty() || cells.back().cell != cell) cells.push_back({.cell = cell});
+      }
+      while (put != request.puts.end()) add(*put++);
     }
 
-    /// Sorts the cells from `begin` on by id, and keeps each once (with its put, which sorts first).
-    void order(std::size_t begin) {
-      const auto from = cells.begin() + static_cast<std::ptrdiff_t>(begin);
-      std::sort(from, cells.end(), [](const Held& a, const Held& b) {
-        return a.cell->id != b.cell->id ? a.cell->id < b.cell->id : (a.put != nullptr) > (b.put != nullptr);
+    void add(Put<P>& put) { cells.push_back({.cell = put.cell, .put = &put, .changes = true}); }
+
+    /// L2: the look follows the lock. Descendants have larger ids than their ancestors (W5), so they are still to come.
+    void add_children(std::size_t of) {
+      Cell<P>* child = cells[of].cell->first_child.load();
+      if (child == nullptr) return;
+      for (; child != nullptr; child = child->next_sibling) cells.push_back({.cell = child, .named = false});
+      const auto rest = cells.begin() + static_cast<std::ptrdiff_t>(of) + 1;
+      std::sort(rest, cells.end(), [](const Held<P>& a, const Held<P>& b) {
+        return a.cell->id != b.cell->id ? a.cell->id < b.cell->id : a.named > b.named;
       });
-      const auto same = [](const Held& a, const Held& b) { return a.cell == b.cell; };
-      cells.erase(std::unique(from, cells.end(), same), cells.end());
+      const auto same = [](const Held<P>& a, const Held<P>& b) { return a.cell == b.cell; };
+      cells.erase(std::unique(rest, cells.end(), same), cells.end());
     }
 
-    Held* find(const Cell<P>* cell) {
-      const auto before = [](const Held& held, const Cell<P>* wanted) { return held.cell->id < wanted->id; };
+    Held<P>* find(const Cell<P>* cell) {
+      const auto before = [](const Held<P>& held, const Cell<P>* wanted) {
+        return held.cell->id < wanted->id;
+      };
       const auto held = std::lower_bound(cells.begin(), cells.end(), cell, before);
       return held != cells.end() && held->cell == cell ? &*held : nullptr;
     }
@@ -166,26 +161,23 @@ class Committer {
     /// L4.
     void release() {
       for (std::size_t i = 0; i < locked; ++i) {
-        // Release: the next to lock sees all that this one read before.
+        // Release: partner is whoever reads or locks the cell next.
         cells[i].cell->word.store(cells[i].word, std::memory_order_release);
       }
-      for (Held& held : cells) {
-        if (held.node != nullptr) mine.counters.nodes_freed.add(1);
-        delete held.node;
-      }
+      for (Held<P>& held : cells) delete held.text;
       cells.clear();
       locked = 0;
       blocked_by = nullptr;
     }
 
     Slot<P>& mine;
-    std::vector<Held> cells;
+    std::vector<Held<P>>& cells;
     std::size_t locked = 0;         ///< cells[0, locked) are locked
     Cell<P>* blocked_by = nullptr;  ///< a locked ancestor
   };
 
   Outcome try_once(const CommitRequest<P>& request, Slot<P>& mine, const Claim<P>* claim, Locks& locks) {
-    if (const Held* changed = lock_all(request.expected, locks)) {
+    if (const Held<P>* changed = lock_all(request.expected, locks)) {
       return conflict_or_busy(changed->cell, word::version(changed->word), claim);
     }
     P::fault_point("commit:locked");
@@ -193,9 +185,9 @@ class Committer {
     if (!TicketGate<P>::admits(gate, claim)) return {.kind = Outcome::busy, .gate = gate};
     P::fault_point("commit:admitted");
 
-    const Ancestors above = look_at_ancestors(request, locks);
+    const Ancestors above = look_at_ancestors(locks);
     if (locks.blocked_by != nullptr) return {.kind = Outcome::busy};
-    prepare_nodes(locks);
+    prepare_values(locks);
 
     const bool refused = above.scalar != nullptr;
     if (clock_.load() == request.expected) {
@@ -216,13 +208,13 @@ class Committer {
 
   /// Step 2. Returns the first cell whose own word is already newer than expected: nothing more needs locking
   /// then.
-  const Held* lock_all(Version expected, Locks& locks) {
+  const Held<P>* lock_all(Version expected, Locks& locks) {
     for (std::size_t i = 0; i < locks.cells.size(); ++i) {
-      Held& held = locks.cells[i];
+      Held<P>& held = locks.cells[i];
       held.word = lock(*held.cell);
       locks.locked = i + 1;
       if (word::version(held.word) > expected && !strict_) return &held;
-      add_children(*held.cell, i, locks);
+      locks.add_children(i);
     }
     return nullptr;
   }
@@ -235,100 +227,104 @@ class Committer {
     }
   }
 
-  /// L2: the look follows the lock. Descendants have larger ids than `cell` (W5), so they are still to come.
-  static void add_children(const Cell<P>& cell, std::size_t index, Locks& locks) {
-    Cell<P>* child = cell.first_child.load();
-    if (child == nullptr) return;
-    for (; child != nullptr; child = child->next_sibling) locks.cells.push_back({child, 0, nullptr, nullptr});
-    locks.order(index + 1);
-  }
-
   struct Ancestors {
     std::uint64_t looked_at = 0;
     Version newest = 0;  ///< the newest version among those that this commit did not lock
     const Cell<P>* newest_cell = nullptr;
     const Cell<P>* scalar = nullptr;        ///< an ancestor of a put that holds a scalar
     const Cell<P>* below_scalar = nullptr;  ///< that put
+
+    void note(const Cell<P>* cell, Version version) {
+      ++looked_at;
+      if (version > newest) {
+        newest = version;
+        newest_cell = cell;
+      }
+    }
   };
 
-  /// Step 4. A scalar above a covered put is its cover's affair; ancestors in the lock set were compared when
-  /// they were locked.
-  Ancestors look_at_ancestors(const CommitRequest<P>& request, Locks& locks) {
+  /// Step 4. A scalar above a covered put is its cover's affair; ancestors in the lock set were compared when they were locked.
+  Ancestors look_at_ancestors(Locks& locks) {
     Ancestors above;
-    for (Held& held : locks.cells) {
-      if (held.put == nullptr && !is_in(request.footprint, held.cell))
-        continue;  // only a descendant of one of these
+    for (const Held<P>& held : locks.cells) {
+      if (!held.named) continue;
       const bool may_not_be_below_scalar = held.put != nullptr && !held.put->covered;
       for (Cell<P>* cell = held.cell->parent; cell->parent != nullptr; cell = cell->parent) {
-        const Held* own = locks.find(cell);
+        const Held<P>* own = locks.find(cell);
         const std::uint64_t seen = own != nullptr ? own->word : cell->word.load();  // L2
-        if (own == nullptr) {
-          if (word::locked(seen)) {
-            locks.blocked_by = cell;
-            return above;
-          }
-          ++above.looked_at;
-          if (word::version(seen) > above.newest)
-            above.newest = word::version(seen), above.newest_cell = cell;
+        if (own == nullptr && word::locked(seen)) {
+          locks.blocked_by = cell;
+          return above;
         }
-        if (may_not_be_below_scalar && word::scalar(seen))
-          above.scalar = cell, above.below_scalar = held.cell;
+        if (own == nullptr) above.note(cell, word::version(seen));
+        if (may_not_be_below_scalar && word::scalar(seen)) {
+          above.scalar = cell;
+          above.below_scalar = held.cell;
+        }
       }
     }
     return above;
   }
 
-  static bool is_in(std::span<Cell<P>* const> cells, const Cell<P>* cell) {
-    return std::find(cells.begin(), cells.end(), cell) != cells.end();
-  }
-
-  /// Makes the nodes, and tombstones for scalars below a put, before anything changes (L4).
-  static void prepare_nodes(Locks& locks) {
-    for (Held& held : locks.cells) {
-      if (held.put != nullptr) {
-        held.node = new Node<P>(held.put->value);
-      } else if (word::scalar(held.word) && has_put_above(held.cell, locks)) {
-        held.node = new Node<P>(std::nullopt);
-      } else {
-        continue;
+  /// Finds the scalars that puts wipe, and makes all that install() needs, before anything changes (L4).
+  void prepare_values(Locks& locks) {
+    std::size_t changes = 0;
+    for (Held<P>& held : locks.cells) {
+      if (held.put == nullptr) held.changes = word::scalar(held.word) && has_put_above(held.cell, locks);
+      if (!held.changes) continue;
+      ++changes;
+      if (held.put == nullptr || !held.put->value) continue;
+      if (const auto* text = std::get_if<std::string>(&*held.put->value)) {
+        held.text = new Node<P>;
+        held.text->kind = Kind::text;
+        held.text->text = *text;
       }
-      locks.mine.counters.nodes_made.add(1);
     }
+    reclaimer_.reserve(changes, locks.mine);
   }
 
   static bool has_put_above(const Cell<P>* cell, Locks& locks) {
     for (cell = cell->parent; cell->parent != nullptr; cell = cell->parent) {
-      const Held* held = locks.find(cell);
+      const Held<P>* held = locks.find(cell);
       if (held != nullptr && held->put != nullptr) return true;
     }
     return false;
   }
 
-  /// L5. Relaxed: the clock's read-modify-write that follows releases it; partner is the load of the clock in
-  /// Snapshot.
+  /// L5. Relaxed: the clock's read-modify-write that follows releases it; partner is the load of the clock in View.
   static void announce(Locks& locks) {
-    for (Held& held : locks.cells) {
-      if (held.node == nullptr) continue;
+    for (Held<P>& held : locks.cells) {
+      if (!held.changes) continue;
       held.cell->word.store(held.word | word::kLocked | word::kInstalling, std::memory_order_relaxed);
     }
   }
 
   Outcome install(Locks& locks, Slot<P>& mine, Version version, CommitPath path) {
     P::fault_point("commit:numbered");
-    for (Held& held : locks.cells) {
-      if (held.node == nullptr) continue;
-      Node<P>& node = *std::exchange(held.node, nullptr);
-      node.version = version;
-      // Relaxed: not published before the head's store.
-      node.older.store(held.cell->head.load(std::memory_order_relaxed), std::memory_order_relaxed);
-      held.word = word::make(version, node.value.has_value());
-      held.cell->head.store(&node);  // publishes the node; seq_cst for R3
-      if (++held.cell->chain_length >= held.cell->trim_at) reclaimer_.trim(*held.cell, mine);
+    for (Held<P>& held : locks.cells) {
+      if (!held.changes) continue;
+      reclaimer_.keep(*held.cell, held.word, version, mine);
+      held.word = word::make(version, put_bits(held, version, mine));
     }
     P::fault_point("commit:installed");
     locks.release();
     (path == CommitPath::fast ? mine.counters.commits_fast : mine.counters.commits_merged).add(1);
     return {.kind = Outcome::committed, .path = path, .version = version};
+  }
+
+  /// Writes the value and returns its kind.
+  static Kind put_bits(Held<P>& held, Version version, Slot<P>& mine) {
+    if (held.put == nullptr || !held.put->value) return Kind::none;
+    const Scalar& value = *held.put->value;
+    std::uint64_t bits = bits_of(value);
+    if (held.text != nullptr) {
+      held.text->version = version;
+      bits = std::bit_cast<std::uint64_t>(std::exchange(held.text, nullptr));
+      mine.counters.nodes_made.add(1);
+    }
+    // Release: a reader that sees these bits (acquire) then sees the word marked or changed (W3).
+    held.cell->bits.store(bits, std::memory_order_release);
+    return kind_of(value);
   }
 
   /// A failed validation at a gate that is closed for another is Busy: nothing counts while the gate is
@@ -341,7 +337,7 @@ class Committer {
 
   typename P::template atomic<Version>& clock_;
   TicketGate<P>& gate_;
-  Reclaimer<P> reclaimer_;
+  Reclaimer<P>& reclaimer_;
   const bool strict_;
 };
 

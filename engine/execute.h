@@ -86,24 +86,15 @@ class Execution {
   std::optional<End> attempt() {
     ++effort_.attempts;
     worker_.counters().attempts.add(1);
-    OpenView open(*worker_.slot_, store_.clock_);
-    Context<P> context(store_, process_, open.view, store_.options_.validate_reads);
+    View<P> view(*worker_.slot_, store_.epoch_);
+    Context<P> context(store_, process_, view, worker_.scratch_);
     if (auto refused = run_body(context)) return refused;
-    open.close();  // the commit needs the version only
+    view.unpin();  // the commit needs the version only
     P::fault_point("execute:body_done");
-    std::optional<End> end = submit(context);
-    if (end && std::holds_alternative<Committed>(*end)) publish(context, std::get<Committed>(*end).version);
+    std::optional<End> end = submit(context, view);
+    if (end && std::holds_alternative<Committed>(*end)) publish(std::get<Committed>(*end).version);
     return end;
   }
-
-  struct OpenView {
-    OpenView(Slot<P>& slot, typename P::template atomic<Version>& clock) : view(slot, clock) {}
-    ~OpenView() { close(); }
-    OpenView(const OpenView&) = delete;
-    OpenView& operator=(const OpenView&) = delete;
-    void close() { view.close(); }
-    View<P> view;
-  };
 
   std::optional<End> run_body(Context<P>& context) {
     const BodyFrame<P> frame(&store_);
@@ -113,6 +104,7 @@ class Execution {
       process_.body_(context);
     } catch (const Error&) {
       if (!context.refused_) throw;
+    } catch (const AttemptSpoiled&) {
     }
     if (timed) worker_.longest_attempt_ = std::max(worker_.longest_attempt_, P::now() - begin);
     if (!context.refused_) return std::nullopt;
@@ -121,22 +113,21 @@ class Execution {
   }
 
   /// Commits an attempt, however often the gate sends it back. Nothing: run the body again.
-  std::optional<End> submit(Context<P>& context) {
-    if (context.writes_.empty()) {
+  std::optional<End> submit(const Context<P>& context, const View<P>& view) {
+    Scratch<P>& scratch = worker_.scratch_;
+    if (scratch.writes.empty() && context.spoiled_ == nullptr) {
       worker_.succeeded(CommitPath::empty);
-      return End(Committed{context.version(), CommitPath::empty});
+      return End(Committed{view.version(), CommitPath::empty});
     }
-    auto resolved = Resolver<P>(store_.index_).resolve(context.writes_);
-    if (auto* refused = std::get_if<Rejected>(&resolved)) {
+    if (auto refused = Resolver<P>(store_.index_).resolve(scratch.writes, scratch.puts)) {
       worker_.counters().rejected.add(1);
-      return End(*refused);
+      return End(std::move(*refused));
     }
-    auto& puts = std::get<std::vector<Put<P>>>(resolved);
-    std::vector<Cell<P>*> footprint = process_.outputs_;
-    footprint.insert(footprint.end(), context.reads_.begin(), context.reads_.end());
+    const CommitRequest<P> request{view.version(), footprint(), scratch.puts};
     while (true) {
-      const auto outcome = store_.committer_.attempt({context.version(), footprint, puts}, *worker_.slot_,
-                                                     worker_.claim_if_any());
+      const auto outcome = context.spoiled_ != nullptr
+                               ? store_.committer_.refuse(context.spoiled_, worker_.claim_if_any())
+                               : store_.committer_.attempt(request, *worker_.slot_, worker_.claim_if_any());
       switch (outcome.kind) {
         case AttemptOutcome<P>::committed:
           worker_.succeeded(outcome.path);
@@ -153,6 +144,15 @@ class Execution {
           if (!wait_at_gate(outcome.gate)) return ended();
       }
     }
+  }
+
+  /// The outputs, and with validate_reads what was read.
+  std::span<Cell<P>* const> footprint() {
+    std::vector<Cell<P>*>& reads = worker_.scratch_.footprint;
+    if (reads.empty()) return process_.outputs_;
+    reads.insert(reads.end(), process_.outputs_.begin(), process_.outputs_.end());
+    sort_unique(reads);
+    return reads;
   }
 
   void after_conflict(const AttemptOutcome<P>& outcome) {
@@ -242,9 +242,8 @@ class Execution {
 
   static std::uint64_t microseconds(Duration d) { return static_cast<std::uint64_t>(d.count()) / 1000; }
 
-  void publish(Context<P>& context, Version version) {
-    worker_.give_back();
-    for (Effect& effect : context.effects_) {
+  void publish(Version version) {
+    for (Effect& effect : worker_.scratch_.effects) {
       effect.version = version;
       try {
         if (store_.options_.sink) store_.options_.sink(effect);

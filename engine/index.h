@@ -32,7 +32,7 @@ class Index {
   Index() : root_(nullptr, 0, "") { grow(kFirstCapacity); }
 
   ~Index() {
-    for (auto& cell : cells_) free_chain(cell->head.load());
+    for (auto& cell : cells_) free_values(*cell);
   }
 
   Index(const Index&) = delete;
@@ -128,8 +128,9 @@ class Index {
     table_.store(tables_.back().get(), std::memory_order_release);  // partner: look_up()
   }
 
-  static void free_chain(Node<P>* node) {
-    while (node != nullptr) {
+  static void free_values(Cell<P>& cell) {
+    if (word::kind(cell.word.load()) == Kind::text) delete std::bit_cast<Node<P>*>(cell.bits.load());
+    for (Node<P>* node = cell.older.load(); node != nullptr;) {
       Node<P>* older = node->older.load();
       delete node;
       node = older;

@@ -26,6 +26,10 @@ struct Contract {
   std::vector<std::string> outputs;  ///< what the body may write: these paths and all below them
 };
 
+/// Thrown through a body whose attempt cannot commit any more. Not an error of the body's: execute() counts a conflict and runs it
+/// again. Swallowing it changes nothing but the time lost.
+struct AttemptSpoiled {};
+
 template <Platform P>
 class Context;
 
@@ -43,8 +47,8 @@ class Process {
   friend class Execution;
 
   std::string name_;
-  std::vector<Cell<P>*> inputs_;
-  std::vector<Cell<P>*> outputs_;
+  std::vector<Cell<P>*> inputs_;   // in id order
+  std::vector<Cell<P>*> outputs_;  // in id order: the footprint
   Body body_;
   const Store<P>* store_ = nullptr;
 };
@@ -66,58 +70,131 @@ class StopFlag {
   typename P::template atomic<std::uint32_t> flag_{0};
 };
 
+/// The memory of one worker's attempts, used again by the next.
+template <Platform P>
+struct Scratch {
+  std::vector<Write<P>> writes;
+  std::vector<Put<P>> puts;
+  std::vector<Cell<P>*> footprint;
+  std::vector<Effect> effects;
+};
+
 /// What a body sees of the store: its snapshot under its own writes.
+///
+/// A body that reads only what its commit will validate needs no pinned snapshot: whatever would spoil its view has also spoiled its
+/// commit. So the view is pinned at the first read outside the outputs, and a read that finds an output changed ends the attempt
+/// early by throwing AttemptSpoiled, which bodies must let pass.
 template <Platform P>
 class Context {
  public:
   /// The version that the body's snapshot shows.
-  Version version() const { return view_.version(); }
+  Version version() {
+    pin();
+    return view_.version();
+  }
 
-  /// The snapshot's value with this body's own writes applied. A path that is not valid throws Error, and so
-  /// does, with validate_reads, one outside inputs and outputs.
+  /// The snapshot's value with this body's own writes applied. A path that is not valid throws Error, and so does, with
+  /// validate_reads, one outside inputs and outputs.
   std::optional<Value> read(std::string_view path) {
-    return read_cell(store_.find_or_intern(path, records_reads_ || !writes_.empty()));
+    return read_cell(store_.find_or_intern(path, needs_cells()));
   }
   std::optional<Value> read(const Key<P>& key) { return read_cell(store_.cell_of(key)); }
 
-  /// Outside the declared outputs these throw Error (undeclared_write), and execute() refuses the whole
-  /// attempt even if the body swallows that.
+  /// Outside the declared outputs these throw Error (undeclared_write), and execute() refuses the whole attempt even if the
+  /// body swallows that.
   void set(std::string_view path, Value value) { write(store_.intern(path), std::move(value)); }
   void set(const Key<P>& key, Value value) { write(store_.cell_of(key), std::move(value)); }
   void erase(std::string_view path) { write(store_.intern(path), std::nullopt); }
+  void erase(const Key<P>& key) { write(store_.cell_of(key), std::nullopt); }
 
   /// Publishes an effect once, after this attempt's commit; never if it does not commit.
   void emit(std::string topic, Value payload) {
-    effects_.push_back({std::move(topic), std::move(payload), 0});
+    scratch_.effects.push_back({std::move(topic), std::move(payload), 0});
   }
 
  private:
   template <Platform Q>
   friend class Execution;
 
-  Context(Store<P>& store, const Process<P>& process, const View<P>& view, bool records_reads)
-      : store_(store), process_(process), view_(view), records_reads_(records_reads) {}
+  Context(Store<P>& store, const Process<P>& process, View<P>& view, Scratch<P>& scratch)
+      : store_(store),
+        process_(process),
+        view_(view),
+        scratch_(scratch),
+        validates_reads_(store.options_.validate_reads) {
+    scratch_.writes.clear();
+    scratch_.footprint.clear();
+    scratch_.effects.clear();
+  }
+
+  /// A read that is validated later needs a cell, also of an absent path: else its creation would go unseen (a phantom). So
+  /// does one that looks at the body's own writes.
+  bool needs_cells() const { return validates_reads_ || !scratch_.writes.empty(); }
 
   std::optional<Value> read_cell(Cell<P>* cell) {
-    if (records_reads_) {
-      if (!covers(process_.inputs_, cell) && !covers(process_.outputs_, cell)) {
-        refuse(ErrorCode::undeclared_read, "reads", cell);
-      }
-      reads_.push_back(cell);
+    if (cell == nullptr) return read_absent();
+    const bool of_outputs = covers(process_.outputs_, cell);
+    if (validates_reads_) {
+      if (!of_outputs && !covers(process_.inputs_, cell)) refuse(ErrorCode::undeclared_read, "reads", cell);
+      scratch_.footprint.push_back(cell);
     }
-    std::optional<Value> value = view_.read(cell);
-    for (const Write<P>& write : writes_) overlay(value, cell, write);
+    std::optional<Value> value =
+        of_outputs && !view_.pinned() && cell->is_leaf() ? read_unpinned(*cell) : read_pinned(cell);
+    for (const Write<P>& write : scratch_.writes) {
+      if (write.cell == cell || !cell->is_leaf() || !write.cell->is_leaf()) overlay(value, cell, write);
+    }
     return value;
+  }
+
+  std::optional<Value> read_absent() {
+    pin();  // as of a version at which nobody had interned the path, it has no value
+    return std::nullopt;
+  }
+
+  std::optional<Value> read_unpinned(const Cell<P>& cell) {
+    bool changed = false;
+    const std::optional<Scalar> scalar = view_.read_current(cell, changed);
+    if (changed) spoil(&cell);
+    if (!scalar) return std::nullopt;
+    return Value(*scalar);
+  }
+
+  std::optional<Value> read_pinned(const Cell<P>* cell) {
+    pin();
+    return view_.read(cell);
+  }
+
+  /// Pins the view where the outputs, which is all that can have been read so far, are unchanged.
+  void pin() {
+    if (view_.pinned()) return;
+    const Version before = view_.version();
+    view_.pin();
+    for (const Cell<P>* output : process_.outputs_) check_unchanged(*output, before);
+  }
+
+  void check_unchanged(const Cell<P>& cell, Version since) {
+    if (view_.changed(&cell) > since) spoil(&cell);
+    for (const Cell<P>* child = cell.first_child.load(); child != nullptr; child = child->next_sibling) {
+      check_unchanged(*child, since);
+    }
   }
 
   void write(Cell<P>* cell, std::optional<Value> value) {
     if (!covers(process_.outputs_, cell)) refuse(ErrorCode::undeclared_write, "writes", cell);
-    writes_.push_back({cell, std::move(value)});
+    scratch_.writes.push_back({cell, std::move(value)});
   }
 
+  /// True if `cell` or an ancestor of it is declared.
   static bool covers(const std::vector<Cell<P>*>& declared, const Cell<P>* cell) {
-    return std::any_of(declared.begin(), declared.end(),
-                       [cell](const Cell<P>* d) { return d == cell || is_ancestor(d, cell); });
+    for (; cell->parent != nullptr; cell = cell->parent) {
+      if (std::binary_search(declared.begin(), declared.end(), cell, kById)) return true;
+    }
+    return false;
+  }
+
+  [[noreturn]] void spoil(const Cell<P>* cell) {
+    spoiled_ = cell;
+    throw AttemptSpoiled{};
   }
 
   [[noreturn]] void refuse(ErrorCode code, const char* verb, const Cell<P>* cell) {
@@ -189,11 +266,10 @@ class Context {
 
   Store<P>& store_;
   const Process<P>& process_;
-  const View<P>& view_;
-  const bool records_reads_;
-  std::vector<Write<P>> writes_;
-  std::vector<Cell<P>*> reads_;
-  std::vector<Effect> effects_;
+  View<P>& view_;
+  Scratch<P>& scratch_;
+  const bool validates_reads_;
+  const Cell<P>* spoiled_ = nullptr;  ///< what had changed when a read gave up
   std::optional<Rejected> refused_;
 };
 

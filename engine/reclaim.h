@@ -1,19 +1,17 @@
 #pragma once
 // Which old values live on, and when the others are freed.
 //
-// A chain keeps, besides its head, exactly the nodes that an open snapshot reads; trim() unlinks the rest
-// when a chain has grown, so the cost of looking at the snapshots is spread over as many commits as nodes are
-// dropped. An unlinked node may still be under a reader's foot. It is freed after a grace period: every slot
-// that was following chains after the unlinking has since been seen elsewhere (quiescent-state reclamation;
-// McKenney, Slingwine 1998).
+// A chain keeps the older values that an open snapshot reads. While no snapshot is open nothing is kept at all; else keep() links
+// the value that is replaced, and trims a chain that has grown, so that the cost of looking at the snapshots is spread over as many
+// commits as values are dropped.
+// An unlinked node may still be under a reader's foot. It is freed after a grace period: every slot that was following chains
+// after the unlinking has since been seen elsewhere (quiescent-state reclamation; McKenney, Slingwine 1998).
 //
 // Invariants:
 //   R1  A node that is the newest one <= S on its chain is not unlinked while a snapshot at S is pinned.
-//   R2  trim() runs with the cell locked and after the commit has its version v: a snapshot that it does not
-//   see pinned yet
-//       will read its version later than that, so it is >= v and needs only the head.
-//   R3  The unlinking (seq_cst store) comes before the look at `reading` (seq_cst load); a reader sets
-//   `reading` (seq_cst)
+//   R2  keep() runs with the cell locked and after the commit has its version v. A snapshot that it does not see counted or
+//       pinned yet will read its version later than that, so it is >= v and needs only the cell's own value.
+//   R3  The unlinking (seq_cst store) comes before the look at `reading` (seq_cst load); a reader sets `reading` (seq_cst)
 //       before it loads links (seq_cst). So a reader that still saw the node is seen.
 
 #include <algorithm>
@@ -58,14 +56,42 @@ class Pins {
 template <Platform P>
 class Reclaimer {
  public:
-  explicit Reclaimer(const Slots<P>& slots) : slots_(slots) {}
+  using OpenCount = typename P::template atomic<std::uint64_t>;
 
-  /// Unlinks what no snapshot needs from the chain of a locked cell (R1, R2); `mine` is the caller's slot.
-  /// Without memory to do so the chain stays longer for now.
-  void trim(Cell<P>& cell, Slot<P>& mine) noexcept {
+  /// `open` counts the snapshots that are open or about to open.
+  Reclaimer(const Slots<P>& slots, const OpenCount& open) : slots_(slots), open_(open) {}
+
+  /// Makes sure that keep() has the memory it needs for `values` values.
+  static void reserve(std::size_t values, Slot<P>& mine) {
+    mine.retired.reserve(mine.retired.size() + values);
+    while (mine.spare.size() < values) mine.spare.push_back(new Node<P>);
+  }
+
+  /// Disposes of the value of a locked cell that is about to be replaced at version `now`: into the chain if a snapshot may want
+  /// it, else away (R2). Needs one reserved value.
+  void keep(Cell<P>& cell, std::uint64_t word, Version now, Slot<P>& mine) noexcept {
+    // Relaxed: bits and chain are written under the cell's lock only, which this thread holds.
+    const std::uint64_t bits = cell.bits.load(std::memory_order_relaxed);
+    Node<P>* text = word::kind(word) == Kind::text ? std::bit_cast<Node<P>*>(bits) : nullptr;
+    if (open_.load() == 0) {
+      if (text != nullptr) retire(text, mine);
+      if (cell.older.load(std::memory_order_relaxed) != nullptr) trim(cell, now, mine);
+      return;
+    }
+    if (word::version(word) == 0) return;  // never written: what a chain's end means anyway
+    Node<P>* node = text != nullptr ? text : take_spare(word, bits, mine);
+    // Relaxed: not published before the store of `older` below.
+    node->older.store(cell.older.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    cell.older.store(node);
+    if (++cell.chain_length >= cell.trim_at) trim(cell, now, mine);
+  }
+
+  /// Unlinks what no snapshot needs from the chain of a locked cell whose value is of version `now` (R1, R2). Without memory to do
+  /// so the chain stays longer for now.
+  void trim(Cell<P>& cell, Version now, Slot<P>& mine) noexcept {
     try {
       mine.counters.trims.add(1);
-      unlink_unneeded(cell, Pins(slots_), mine);
+      unlink_unneeded(cell, now, Pins(slots_), mine);
       if (mine.retired.size() >= kBatch) collect(mine);
     } catch (const std::bad_alloc&) {
     }
@@ -79,7 +105,6 @@ class Reclaimer {
     mine.counters.nodes_freed.add(mine.waiting.size());
     for (Node<P>* node : mine.waiting) delete node;
     mine.waiting.clear();
-    mine.readers.reserve(kBatch);
     slots_.for_each([&mine](const Slot<P>& slot) {
       const std::uint64_t reading = slot.reading.load();  // R3
       if (reading % 2 == 1) mine.readers.emplace_back(&slot, reading);
@@ -90,26 +115,48 @@ class Reclaimer {
  private:
   static constexpr std::size_t kBatch = 64;
 
-  static void unlink_unneeded(Cell<P>& cell, const Pins& pins, Slot<P>& mine) {
-    // Relaxed: the chain is written under the cell's lock only, which this thread holds.
-    Node<P>* kept = cell.head.load(std::memory_order_relaxed);
-    std::uint32_t length = 1;
-    for (Node<P>* node = kept->older.load(std::memory_order_relaxed); node != nullptr;) {
+  static Node<P>* take_spare(std::uint64_t word, std::uint64_t bits, Slot<P>& mine) {
+    Node<P>* node = mine.spare.back();
+    mine.spare.pop_back();
+    node->version = word::version(word);
+    node->kind = word::kind(word);
+    node->bits = bits;
+    mine.counters.nodes_made.add(1);
+    return node;
+  }
+
+  void retire(Node<P>* node, Slot<P>& mine) {
+    mine.retired.push_back(node);
+    if (mine.retired.size() < kBatch) return;
+    try {
+      collect(mine);
+    } catch (const std::bad_alloc&) {  // later then
+    }
+  }
+
+  static void unlink_unneeded(Cell<P>& cell, Version now, const Pins& pins, Slot<P>& mine) {
+    auto* link = &cell.older;
+    Version newer = now;
+    std::uint32_t length = 0;
+    // Relaxed: as in keep().
+    for (Node<P>* node = link->load(std::memory_order_relaxed); node != nullptr;) {
       Node<P>* older = node->older.load(std::memory_order_relaxed);
-      if (pins.need(node->version, kept->version)) {
-        kept = node;
+      if (pins.need(node->version, newer)) {
+        link = &node->older;
+        newer = node->version;
         ++length;
       } else {
         mine.retired.push_back(node);
-        kept->older.store(older);  // R3
+        link->store(older);  // R3
       }
       node = older;
     }
     cell.chain_length = length;
-    cell.trim_at = std::max<std::uint32_t>(4, 2 * length);
+    cell.trim_at = std::max(Cell<P>::kTrimAt, 2 * length);
   }
 
   const Slots<P>& slots_;
+  const OpenCount& open_;
 };
 
 }  // namespace touchstone::engine

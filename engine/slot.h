@@ -43,10 +43,12 @@ struct alignas(128) Slot {
   Counters<P> counters;
   Slot* next = nullptr;  ///< written once, before the slot is published
 
-  // Only for its user:
+  // Only for its user, and for Slots::for_each_free:
   std::vector<Node<P>*> retired;                               ///< unlinked, not yet waited for
   std::vector<Node<P>*> waiting;                               ///< unlinked, waiting for `readers`
   std::vector<std::pair<const Slot*, std::uint64_t>> readers;  ///< were odd when `waiting` was filled
+  std::vector<Node<P>*> spare;                                 ///< so that keeping an old value cannot fail
+  std::vector<Held<P>> held;                                   ///< the scratch of Committer
 };
 
 template <Platform P>
@@ -55,7 +57,7 @@ class Slots {
   Slots() = default;
   ~Slots() {
     for (auto& slot : all_) {
-      for (auto* list : {&slot->retired, &slot->waiting}) {
+      for (auto* list : {&slot->retired, &slot->waiting, &slot->spare}) {
         for (Node<P>* node : *list) delete node;
       }
     }

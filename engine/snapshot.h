@@ -10,6 +10,7 @@
 //
 // Thread safety: one thread at a time. It must not outlive its store.
 
+#include <memory>
 #include <utility>
 
 #include "engine/index.h"
@@ -40,33 +41,71 @@ class Key {
   const Store<P>* store_;
 };
 
-/// A pinned version, read through one slot.
+/// What snapshots share: the clock, and how many are open or about to open (rule R2).
+template <Platform P>
+struct Epoch {
+  alignas(64) typename P::template atomic<Version> clock{0};
+  alignas(64) typename P::template atomic<std::uint64_t> open{0};
+};
+
+/// The state as of one version, read through one slot. Pinned, it reads its version for ever; unpinned, only while what it reads
+/// has not changed since.
 template <Platform P>
 class View {
  public:
-  View(Slot<P>& slot, typename P::template atomic<Version>& clock) : slot_(&slot) {
-    slot.pin.store(Pin::opening(clock.load()));  // S2
-    version_ = clock.load();
-    slot.pin.store(Pin::exact(version_));
-  }
-
-  // Release: partner of the look in Pins, so that what was read is not freed before.
-  void close() { slot_->pin.store(Pin::kNone, std::memory_order_release); }
+  View(Slot<P>& slot, Epoch<P>& epoch) : slot_(slot), epoch_(epoch), version_(epoch.clock.load()) {}
+  ~View() { unpin(); }
+  View(const View&) = delete;
+  View& operator=(const View&) = delete;
 
   Version version() const { return version_; }
+  bool pinned() const { return pinned_; }
+
+  /// Moves to the current version and stays there.
+  void pin() {
+    pinned_ = true;
+    epoch_.open.fetch_add(1);                 // R2: before the version is read
+    slot_.pin.store(Pin::opening(version_));  // S2
+    version_ = epoch_.clock.load();
+    slot_.pin.store(Pin::exact(version_));
+  }
+
+  void unpin() {
+    if (!pinned_) return;
+    pinned_ = false;
+    // Release: partner of the look in Pins, so that what was read is not freed before.
+    slot_.pin.store(Pin::kNone, std::memory_order_release);
+    epoch_.open.fetch_sub(1);
+  }
 
   std::optional<Value> read(const Cell<P>* cell) const {
     if (cell == nullptr) return std::nullopt;
-    const Reading reading(*slot_);
     return read_subtree(*cell);
   }
 
-  /// The version of the last commit up to this one that wrote this path itself; 0 if none did.
+  /// The version of the last commit up to this one that wrote this path itself; 0 if none did. Pinned only.
   Version changed(const Cell<P>* cell) const {
     if (cell == nullptr) return 0;
-    const Reading reading(*slot_);
+    const std::uint64_t seen = settled(*cell);
+    if (word::version(seen) <= version_) return word::version(seen);
+    const Reading reading(slot_);
     const Node<P>* node = newest(*cell);
     return node == nullptr ? 0 : node->version;
+  }
+
+  /// The cell's own scalar if the cell has not changed after this version. Otherwise `changed` is set.
+  std::optional<Scalar> read_current(const Cell<P>& cell, bool& changed) const {
+    while (true) {
+      const std::uint64_t seen = settled(cell);
+      changed = word::version(seen) > version_;
+      if (changed || !word::scalar(seen)) return std::nullopt;
+      if (word::kind(seen) == Kind::text) return read_text(cell, changed);
+      const std::uint64_t bits = cell.bits.load(std::memory_order_acquire);  // partner: Committer::put_bits
+      // Relaxed: after the acquire load, and any change since `seen` counts (W3).
+      if (word::same_but_for_lock(seen, cell.word.load(std::memory_order_relaxed))) {
+        return decode<P>(word::kind(seen), bits);
+      }
+    }
   }
 
  private:
@@ -86,62 +125,99 @@ class View {
     const std::uint64_t value_;  // relaxed above: only this thread writes it
   };
 
+  /// The cell's word once no commit that this version counts is being installed (W2): after one change of the word that is so.
+  /// A second wait is for a commit that began meanwhile and is overwriting what this version reads.
+  std::uint64_t settled(const Cell<P>& cell) const {
+    std::uint64_t seen = cell.word.load();
+    while (word::installing(seen) && word::version(seen) <= version_) {
+      seen = P::await(cell.word, [seen](std::uint64_t w) { return w != seen; });
+    }
+    return seen;
+  }
+
+  /// A text is behind a pointer: with the reading mark set, a node seen at an unchanged word is not freed.
+  std::optional<Scalar> read_text(const Cell<P>& cell, bool& changed) const {
+    const Reading reading(slot_);
+    while (true) {
+      const std::uint64_t seen = settled(cell);
+      changed = word::version(seen) > version_;
+      if (changed || !word::scalar(seen)) return std::nullopt;
+      const std::uint64_t bits = cell.bits.load();
+      if (word::same_but_for_lock(seen, cell.word.load())) return decode<P>(word::kind(seen), bits);
+    }
+  }
+
+  /// The newest node of the chain that this version sees.
   const Node<P>* newest(const Cell<P>& cell) const {
-    const std::uint64_t seen = cell.word.load();
-    if (word::installing(seen)) P::await(cell.word, [seen](std::uint64_t w) { return w != seen; });  // W2
-    const Node<P>* node = cell.head.load();
+    const Node<P>* node = cell.older.load();
     while (node != nullptr && node->version > version_) node = node->older.load();
     return node;
   }
 
-  std::optional<Value> read_subtree(const Cell<P>& cell) const {
+  std::optional<Scalar> read_scalar(const Cell<P>& cell) const {
+    bool changed = false;
+    if (auto scalar = read_current(cell, changed); !changed) return scalar;
+    const Reading reading(slot_);
     const Node<P>* node = newest(cell);
-    if (node != nullptr && node->value) return Value(*node->value);
+    if (node == nullptr) return std::nullopt;
+    if (node->kind == Kind::text) return Scalar(node->text);
+    return decode<P>(node->kind, node->bits);
+  }
+
+  std::optional<Value> read_subtree(const Cell<P>& cell) const {
+    if (auto scalar = read_scalar(cell)) return Value(std::move(*scalar));
+    const Cell<P>* child = cell.first_child.load();
+    if (child == nullptr) return std::nullopt;
     Composite parts;
-    for (const Cell<P>* child = cell.first_child.load(); child != nullptr; child = child->next_sibling) {
+    for (; child != nullptr; child = child->next_sibling) {
       if (auto part = read_subtree(*child)) parts.emplace(child->name, std::move(*part));
     }
     if (parts.empty()) return std::nullopt;
     return Value(std::move(parts));
   }
 
-  Slot<P>* slot_;
+  Slot<P>& slot_;
+  Epoch<P>& epoch_;
   Version version_;
+  bool pinned_ = false;
 };
 
 template <Platform P>
 class Snapshot {
  public:
-  Snapshot(Snapshot&& other) noexcept
-      : store_(std::exchange(other.store_, nullptr)), slot_(other.slot_), view_(other.view_) {}
-  Snapshot& operator=(Snapshot&& other) noexcept {
-    std::swap(store_, other.store_);
-    std::swap(slot_, other.slot_);
-    std::swap(view_, other.view_);
-    return *this;
-  }
-  ~Snapshot() {
-    if (store_ == nullptr) return;
-    view_.close();
-    store_->slots_.release(slot_);
-  }
+  Snapshot(Snapshot&&) noexcept = default;
+  Snapshot& operator=(Snapshot&&) noexcept = default;
 
-  Version version() const { return view_.version(); }
+  Version version() const { return open_->view.version(); }
 
   /// The scalar, the composite of what is below, or nothing. A path that is not valid throws Error.
-  std::optional<Value> read(std::string_view path) const { return view_.read(store_->find(path)); }
-  std::optional<Value> read(const Key<P>& key) const { return view_.read(store_->cell_of(key)); }
+  std::optional<Value> read(std::string_view path) const { return open_->view.read(open_->store.find(path)); }
+  std::optional<Value> read(const Key<P>& key) const { return open_->view.read(open_->store.cell_of(key)); }
 
   /// The version of the last commit up to this snapshot that wrote the path itself; 0 if none did.
-  Version changed(std::string_view path) const { return view_.changed(store_->find(path)); }
+  Version changed(std::string_view path) const { return open_->view.changed(open_->store.find(path)); }
 
  private:
   friend class Store<P>;
-  Snapshot(Store<P>& store, Slot<P>* slot) : store_(&store), slot_(slot), view_(*slot, store.clock_) {}
 
-  Store<P>* store_;
-  Slot<P>* slot_;
-  View<P> view_;
+  /// A slot and the view through it, given back in the right order.
+  struct Open {
+    explicit Open(Store<P>& of) : store(of), slot(of.slots_.acquire()), view(*slot, of.epoch_) { view.pin(); }
+    ~Open() {
+      view.unpin();
+      store.slots_.release(slot);
+    }
+    Open(const Open&) = delete;
+    Open& operator=(const Open&) = delete;
+
+    Store<P>& store;
+    Slot<P>* const slot;
+    View<P> view;
+  };
+
+  explicit Snapshot(Store<P>& store) : open_(std::make_unique<Open>(store)) {}
+
+  std::unique_ptr<Open> open_;
 };
 
 }  // namespace touchstone::engine

@@ -38,17 +38,17 @@ template <Platform P = NativePlatform>
 class Store {
  public:
   explicit Store(StoreOptions options = {})
-      : options_(std::move(options)), committer_(slots_, clock_, gate_, options_.mode) {}
+      : options_(std::move(options)), committer_(epoch_.clock, gate_, reclaimer_, options_.mode) {}
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
 
   const StoreOptions& options() const { return options_; }
 
   /// The current version.
-  Version version() const { return clock_.load(); }
+  Version version() const { return epoch_.clock.load(); }
 
   /// The state as of the current version.
-  Snapshot<P> snapshot() { return Snapshot<P>(*this, slots_.acquire()); }
+  Snapshot<P> snapshot() { return Snapshot<P>(*this); }
 
   /// The current value of a path. Throws Error for a path that is not valid.
   std::optional<Value> read(std::string_view path) { return snapshot().read(path); }
@@ -90,6 +90,8 @@ class Store {
     process.name_ = std::move(name);
     for (const std::string& path : contract.inputs) process.inputs_.push_back(intern(path));
     for (const std::string& path : contract.outputs) process.outputs_.push_back(intern(path));
+    sort_unique(process.inputs_);
+    sort_unique(process.outputs_);
     process.body_ = std::move(body);
     process.store_ = this;
     return process;
@@ -129,7 +131,12 @@ class Store {
   void reclaim() {
     const Anonymous anonymous(*this, nullptr);
     committer_.trim_all(index_, anonymous.slot());
-    slots_.for_each_free([this](Slot<P>& slot) { committer_.collect(slot); });
+    const auto collect = [this](Slot<P>& slot) {
+      for (int list = 0; list < 2; ++list)
+        reclaimer_.collect(slot);  // each of a slot's two lists needs one look
+    };
+    collect(anonymous.slot());
+    slots_.for_each_free(collect);
   }
 
  private:
@@ -176,10 +183,9 @@ class Store {
       return Rejected{ErrorCode::future_version, "expected version " + std::to_string(expected) +
                                                      ", but the store is at " + std::to_string(now)};
     }
-    auto prepared = prepare(writes, reads);
-    if (auto* refused = std::get_if<Rejected>(&prepared)) return std::move(*refused);
-    auto& [puts, footprint] = std::get<Prepared>(prepared);
-    if (puts.empty()) {
+    Scratch<P> scratch;
+    if (auto refused = prepare(writes, reads, scratch)) return *refused;
+    if (scratch.puts.empty()) {
       if (worker != nullptr) {
         worker->succeeded(CommitPath::empty);
       } else {
@@ -187,35 +193,28 @@ class Store {
       }
       return Committed{expected, CommitPath::empty};
     }
+    const CommitRequest<P> request{expected, scratch.footprint, scratch.puts};
     while (true) {
       const Claim<P>* claim = worker != nullptr ? worker->claim_if_any() : nullptr;
-      const auto outcome = committer_.attempt({expected, footprint, puts}, slot, claim);
+      const auto outcome = committer_.attempt(request, slot, claim);
       if (outcome.kind != AttemptOutcome<P>::busy) return settle(outcome, expected, worker, slot);
       if (const Duration left = gate_.remaining(); left > Duration(0)) return busy(left, worker, slot);
       gate_.expire(outcome.gate, slot.counters);  // T5
     }
   }
 
-  struct Prepared {
-    std::vector<Put<P>> puts;
-    std::vector<Cell<P>*> footprint;
-  };
-
-  std::variant<Prepared, Rejected> prepare(const WriteSet& writes, const std::vector<std::string>& reads) {
-    Prepared prepared;
-    std::vector<Write<P>> interned;
+  std::optional<Rejected> prepare(const WriteSet& writes, const std::vector<std::string>& reads,
+                                  Scratch<P>& scratch) {
     for (const WriteSet::Entry& entry : writes.entries()) {
-      if (auto refused = check_path(entry.path)) return *refused;
-      interned.push_back({index_.intern(entry.path), entry.value});
+      if (auto refused = check_path(entry.path)) return refused;
+      scratch.writes.push_back({index_.intern(entry.path), entry.value});
     }
     for (const std::string& path : reads) {
-      if (auto refused = check_path(path)) return *refused;
-      prepared.footprint.push_back(index_.intern(path));
+      if (auto refused = check_path(path)) return refused;
+      scratch.footprint.push_back(index_.intern(path));
     }
-    auto resolved = Resolver<P>(index_).resolve(interned);
-    if (auto* refused = std::get_if<Rejected>(&resolved)) return std::move(*refused);
-    prepared.puts = std::move(std::get<std::vector<Put<P>>>(resolved));
-    return prepared;
+    sort_unique(scratch.footprint);
+    return Resolver<P>(index_).resolve(scratch.writes, scratch.puts);
   }
 
   CommitResult settle(const AttemptOutcome<P>& outcome, Version expected, Worker<P>* worker, Slot<P>& slot) {
@@ -261,8 +260,6 @@ class Store {
     return index_.find(path);
   }
 
-  /// A read that is validated later needs a cell, also of an absent path: else its creation would go unseen
-  /// (a phantom).
   Cell<P>* find_or_intern(std::string_view path, bool must_exist) {
     return must_exist ? intern(path) : find(path);
   }
@@ -274,11 +271,12 @@ class Store {
   }
 
   const StoreOptions options_;
-  typename P::template atomic<Version> clock_{0};
+  Epoch<P> epoch_;
   typename P::template atomic<std::uint64_t> streams_{0};
-  Index<P> index_;
   Slots<P> slots_;
+  Index<P> index_;
   TicketGate<P> gate_;
+  Reclaimer<P> reclaimer_{slots_, epoch_.open};
   Committer<P> committer_;
 };
 

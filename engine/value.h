@@ -33,6 +33,7 @@ class Value {
 
   bool is_scalar() const { return std::holds_alternative<Scalar>(data_); }
   const Scalar& scalar() const { return std::get<Scalar>(data_); }
+  Scalar& scalar() { return std::get<Scalar>(data_); }
   const Composite& composite() const { return std::get<Composite>(data_); }
   Composite& composite() { return std::get<Composite>(data_); }
 

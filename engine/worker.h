@@ -100,6 +100,7 @@ class Worker {
   int failures_;
   int expiries_ = 0;  ///< of the claim that was given back last
   Duration longest_attempt_{0};
+  Scratch<P> scratch_;
 };
 
 }  // namespace touchstone::engine

@@ -7,8 +7,8 @@
 // write below a path that holds a scalar, in the store or by an earlier write of the set, is refused
 // (under_scalar).
 
+#include <algorithm>
 #include <map>
-#include <variant>
 
 #include "engine/commit.h"
 
@@ -51,17 +51,39 @@ class Resolver {
  public:
   explicit Resolver(Index<P>& index) : index_(index) {}
 
-  std::variant<std::vector<Put<P>>, Rejected> resolve(const std::vector<Write<P>>& writes) {
-    for (const Write<P>& write : writes) {
-      if (auto refused = apply(write)) return std::move(*refused);
+  /// Fills `puts`, or says why not. The writes' values are moved from.
+  std::optional<Rejected> resolve(std::vector<Write<P>>& writes, std::vector<Put<P>>& puts) {
+    puts.clear();
+    if (are_plain(writes)) {
+      for (Write<P>& write : writes) puts.push_back({write.cell, take_scalar(write.value)});
+      std::sort(puts.begin(), puts.end(),
+                [](const Put<P>& a, const Put<P>& b) { return kById(a.cell, b.cell); });
+      return std::nullopt;
     }
-    std::vector<Put<P>> puts;
-    puts.reserve(puts_.size());
+    for (const Write<P>& write : writes) {
+      if (auto refused = apply(write)) return refused;
+    }
     for (auto& [id, put] : puts_) puts.push_back(std::move(put));
-    return puts;
+    return std::nullopt;
   }
 
  private:
+  /// Scalars and erases of distinct leaves: nothing to work out.
+  bool are_plain(const std::vector<Write<P>>& writes) {
+    cells_.clear();
+    for (const Write<P>& write : writes) {
+      if (!write.cell->is_leaf() || (write.value && !write.value->is_scalar())) return false;
+      cells_.push_back(write.cell);
+    }
+    if (!std::is_sorted(cells_.begin(), cells_.end(), kById)) std::sort(cells_.begin(), cells_.end(), kById);
+    return std::adjacent_find(cells_.begin(), cells_.end()) == cells_.end();
+  }
+
+  static std::optional<Scalar> take_scalar(std::optional<Value>& value) {
+    if (!value) return std::nullopt;
+    return std::move(value->scalar());
+  }
+
   std::optional<Rejected> apply(const Write<P>& write) {
     bool covered = false;
     for (const Cell<P>* above = write.cell->parent; above->parent != nullptr; above = above->parent) {
@@ -109,6 +131,7 @@ class Resolver {
 
  private:
   Index<P>& index_;
+  std::vector<Cell<P>*> cells_;
   std::map<std::uint64_t, Put<P>> puts_;  ///< by id
 };
 
