@@ -4,7 +4,7 @@
 //   leftovers check STATE TMPDIR [DIR...]    after it: names every new segment, process or file; exits 1 if
 //   any
 //
-// A segment is a name in /dev/shm that begins with "theus:". A process is one whose environment has this
+// A segment is a name in /dev/shm that begins with "theus:", or a test's directory there ("touchstone"). A process is one whose environment has this
 // TMPDIR, the checker and its ancestors apart. A file is anything new in TMPDIR (which it makes) or directly
 // in a DIR. What is still ending gets ten seconds to be gone, because a killed process is reaped by somebody
 // else.
@@ -80,6 +80,7 @@ void add_processes(Things& things, const std::string& temporary) {
 Things look(const std::string& temporary, const std::vector<std::string>& directories) {
   Things things;
   add_entries(things, "segment", "/dev/shm", "theus:");
+  add_entries(things, "segment", "/dev/shm", "touchstone");
   add_entries(things, "file", temporary);
   for (const auto& directory : directories) add_entries(things, "file", directory);
   add_processes(things, temporary);

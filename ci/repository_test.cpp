@@ -213,11 +213,18 @@ std::string build_files_for(const SourceFile& file) {
   return text;
 }
 
-TEST(Repository, EverySourceIsBuilt) {
+TEST(Repository, EverySourceIsBuiltAndEveryHeaderIncluded) {
+  std::string all;
+  for (const auto& file : tree())
+    if (file.is_cpp()) all += file.text;
   for (const auto& file : tree()) {
-    if (file.extension() != ".cpp") continue;
-    EXPECT_NE(build_files_for(file).find(file.name()), std::string::npos)
-        << file.path << " is in no CMakeLists.txt: no build compiles it";
+    if (file.extension() == ".cpp") {
+      EXPECT_NE(build_files_for(file).find(file.name()), std::string::npos)
+          << file.path << " is in no CMakeLists.txt: no build compiles it";
+    } else if (file.extension() == ".h") {
+      EXPECT_NE(all.find("#include \"" + file.path + "\""), std::string::npos)
+          << file.path << " is included nowhere";
+    }
   }
 }
 
