@@ -1,5 +1,6 @@
 #include "engine/segments/reaper.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -43,6 +44,7 @@ class Reaper {
   SegmentResult<Listing> list() const;
   void decide(const GroupId& id, const std::vector<std::string>& keys);
   void flush();
+  void reserve_room();
   void remove(const Candidate& candidate, const std::vector<std::string>& keys);
   void remove_segment(ReapedGroup& group, const GroupId& id, const std::string& key);
   bool has_own_file(const GroupId& id, const std::vector<std::string>& keys) const;
@@ -51,6 +53,7 @@ class Reaper {
 
   const ReapOptions& options_;
   const SegmentDirectory& directory_;
+  Descriptor room_for_listing_;  ///< given back for the listing when the locks have used up the rest
   std::vector<Candidate> batch_;
   ReapReport report_;
 };
@@ -61,6 +64,7 @@ ReapReport Reaper::run() {
     report_.error = listing.error();
     return report_;
   }
+  reserve_room();
   for (const auto& [id, keys] : *listing) decide(id, keys);
   flush();
   std::sort(report_.groups.begin(), report_.groups.end(), [](const ReapedGroup& a, const ReapedGroup& b) {
@@ -113,6 +117,7 @@ void Reaper::decide(const GroupId& id, const std::vector<std::string>& keys) {
 /// Lists again under the locks (P1), removes, and lets the locks go.
 void Reaper::flush() {
   if (batch_.empty()) return;
+  room_for_listing_.reset(-1);
   const auto listing = list();
   for (const Candidate& candidate : batch_) {
     if (!listing) {
@@ -123,6 +128,11 @@ void Reaper::flush() {
     remove(candidate, found == listing->end() ? std::vector<std::string>{} : found->second);
   }
   batch_.clear();
+  reserve_room();
+}
+
+void Reaper::reserve_room() {
+  room_for_listing_.reset(::fcntl(directory_.fd(), F_DUPFD_CLOEXEC, 0));
 }
 
 void Reaper::remove(const Candidate& candidate, const std::vector<std::string>& keys) {

@@ -1,0 +1,90 @@
+#pragma once
+// What the chaos tests of shared memory have in common: a private directory, a live bystander, and the
+// account that is drawn up after every kill.
+//
+//   TEST_F(AcceptanceC4, ...) { SegmentOwner bystander = bystander_owner(); ...; account_after_kill(); }
+//
+// One thread.
+
+#include <gtest/gtest.h>
+
+#include <optional>
+#include <string>
+
+#include "engine/segments/attachment.h"
+#include "engine/segments/owner.h"
+#include "engine/segments/reaper.h"
+#include "engine/segments/test_directory.h"
+
+namespace touchstone::chaos {
+
+using engine::Attachment;
+using engine::SegmentErrc;
+using engine::SegmentHandle;
+using engine::SegmentOwner;
+
+/// The failed result as text, or empty.
+template <class T>
+std::string why(const engine::SegmentResult<T>& result) {
+  return result ? std::string() : engine::describe(result.error());
+}
+
+/// Empty when the result failed with `code`.
+template <class T>
+std::string expect_refusal(const engine::SegmentResult<T>& result, SegmentErrc code) {
+  if (!result && result.error().code == code) return {};
+  const std::string got = result ? "success" : engine::describe(result.error());
+  return "expected " + std::string(engine::name_of(code)) + ", got " + got + "; ";
+}
+
+class ChaosTest : public engine::SegmentTest {
+ protected:
+  void TearDown() override {
+    bystander_.reset();
+    SegmentTest::TearDown();
+  }
+
+  /// A live owner in the same directory, with two segments, that no kill and no reaper may touch.
+  void start_bystander() {
+    auto options = this->options();
+    options.session = "bystander";
+    auto opened = SegmentOwner::open(options);
+    ASSERT_TRUE(opened) << why(opened);
+    bystander_.emplace(std::move(*opened));
+    ASSERT_TRUE(bystander_->allocate("one", engine::bytes_of("1")));
+    ASSERT_TRUE(bystander_->allocate("two", engine::bytes_of("2")));
+    bystanders_names_ = names();
+  }
+
+  engine::ReapReport reap_all() const { return engine::reap({.directory = directory(), .session = {}}); }
+
+  /// Every name that is visible is a whole segment. Then the next start: every orphan goes, every live name
+  /// stays.
+  void account_after_kill() const {
+    expect_only_whole_segments();
+    const engine::ReapReport report = reap_all();
+    EXPECT_FALSE(report.error);
+    EXPECT_EQ(report.count(engine::ReapVerdict::failed), 0u);
+    EXPECT_EQ(names(), bystanders_names_);
+    if (bystander_) {
+      EXPECT_EQ(why(bystander_->audit()), "");
+    }
+  }
+
+  void expect_only_whole_segments() const {
+    for (const std::string& name : names()) {
+      if (engine::parse_name(name)->is_reserved()) continue;
+      const auto seen = Attachment::attach(name, directory());
+      EXPECT_TRUE(seen) << why(seen);
+      if (seen) {
+        EXPECT_EQ(why(seen->verify()), "") << name;
+      }
+    }
+  }
+
+ private:
+  std::optional<SegmentOwner> bystander_;
+  std::vector<std::string> bystanders_names_;
+};
+
+}  // namespace touchstone::chaos
