@@ -22,17 +22,12 @@
 // in a seqlock and a version chain beside it.
 
 #include <algorithm>
-#include <bit>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "engine/result.h"
-#include "engine/value.h"
+#include "engine/datum.h"
 
 namespace touchstone::engine {
-
-enum class Kind : std::uint8_t { none, boolean, integer, real, text };
 
 namespace word {
 
@@ -64,46 +59,6 @@ constexpr std::uint64_t make(Version v, Kind k) {
 }
 
 }  // namespace word
-
-/// A value outside its cell: an older one in the chain, or the current one of a text, to which the cell's bits point.
-template <Platform P>
-struct Node {
-  Version version = 0;  ///< written once, before the node is published
-  Kind kind = Kind::none;
-  std::uint64_t bits = 0;
-  std::string text;
-  typename P::template atomic<Node*> older{nullptr};
-};
-
-/// The scalar that a kind and its bits mean. For a text the caller keeps the node from being freed.
-template <Platform P>
-std::optional<Scalar> decode(Kind kind, std::uint64_t bits) {
-  switch (kind) {
-    case Kind::none:
-      return std::nullopt;
-    case Kind::boolean:
-      return Scalar(bits != 0);
-    case Kind::integer:
-      return Scalar(static_cast<std::int64_t>(bits));
-    case Kind::real:
-      return Scalar(std::bit_cast<double>(bits));
-    case Kind::text:
-      return Scalar(std::bit_cast<const Node<P>*>(bits)->text);
-  }
-  return std::nullopt;
-}
-
-inline Kind kind_of(const Scalar& scalar) {
-  return static_cast<Kind>(scalar.index() + 1);
-}
-
-/// The bits of every kind but text.
-inline std::uint64_t bits_of(const Scalar& scalar) {
-  if (const auto* v = std::get_if<std::int64_t>(&scalar)) return static_cast<std::uint64_t>(*v);
-  if (const auto* v = std::get_if<double>(&scalar)) return std::bit_cast<std::uint64_t>(*v);
-  if (const auto* v = std::get_if<bool>(&scalar)) return *v ? 1 : 0;
-  return 0;
-}
 
 template <Platform P>
 struct alignas(64) Cell {
@@ -150,23 +105,23 @@ void sort_unique(std::vector<Cell<P>*>& cells) {
   cells.erase(std::unique(cells.begin(), cells.end()), cells.end());
 }
 
-/// One cell that a commit changes. No scalar: it is erased, or becomes a composite.
+/// One cell that a commit changes. No datum: it is erased, or becomes a composite.
 template <Platform P>
 struct Put {
   Cell<P>* cell;
-  std::optional<Scalar> value;
-  bool covered = false;  ///< each of its writes came after a put above it, which wipes the scalars there
+  Datum<P> datum;
+  bool covered = false;     ///< each of its writes came after a put above it, which wipes the scalars there
+  std::uint32_t order = 0;  ///< of its write in the set
 };
 
 /// A cell in the hands of one commit attempt (engine/commit.h).
 template <Platform P>
 struct Held {
   Cell<P>* cell;
-  Put<P>* put = nullptr;    ///< what the caller wants here
-  bool named = true;        ///< by the request, not only a descendant of what it names
-  bool changes = false;     ///< will be installed
-  std::uint64_t word = 0;   ///< as it was before the lock; from the install on, what it becomes
-  Node<P>* text = nullptr;  ///< made for a text that will be installed
+  Put<P>* put = nullptr;   ///< what the caller wants here
+  bool named = true;       ///< by the request, not only a descendant of what it names
+  bool changes = false;    ///< will be installed
+  std::uint64_t word = 0;  ///< as it was before the lock; from the install on, what it becomes
 };
 
 }  // namespace touchstone::engine

@@ -164,7 +164,6 @@ class Committer {
         // Release: partner is whoever reads or locks the cell next.
         cells[i].cell->word.store(cells[i].word, std::memory_order_release);
       }
-      for (Held<P>& held : cells) delete held.text;
       cells.clear();
       locked = 0;
       blocked_by = nullptr;
@@ -266,19 +265,12 @@ class Committer {
     return above;
   }
 
-  /// Finds the scalars that puts wipe, and makes all that install() needs, before anything changes (L4).
+  /// Finds the scalars that puts wipe, and the memory that install() needs, before anything changes (L4).
   void prepare_values(Locks& locks) {
     std::size_t changes = 0;
     for (Held<P>& held : locks.cells) {
-      if (held.put == nullptr) held.changes = word::scalar(held.word) && has_put_above(held.cell, locks);
-      if (!held.changes) continue;
-      ++changes;
-      if (held.put == nullptr || !held.put->value) continue;
-      if (const auto* text = std::get_if<std::string>(&*held.put->value)) {
-        held.text = new Node<P>;
-        held.text->kind = Kind::text;
-        held.text->text = *text;
-      }
+      if (held.put == nullptr && word::scalar(held.word)) held.changes = has_put_above(held.cell, locks);
+      if (held.changes) ++changes;
     }
     reclaimer_.reserve(changes, locks.mine);
   }
@@ -314,17 +306,15 @@ class Committer {
 
   /// Writes the value and returns its kind.
   static Kind put_bits(Held<P>& held, Version version, Slot<P>& mine) {
-    if (held.put == nullptr || !held.put->value) return Kind::none;
-    const Scalar& value = *held.put->value;
-    std::uint64_t bits = bits_of(value);
-    if (held.text != nullptr) {
-      held.text->version = version;
-      bits = std::bit_cast<std::uint64_t>(std::exchange(held.text, nullptr));
+    if (held.put == nullptr || held.put->datum.kind() == Kind::none) return Kind::none;
+    if (held.put->datum.kind() == Kind::text) {
+      held.put->datum.node()->version = version;
       mine.counters.nodes_made.add(1);
     }
+    const Bits value = held.put->datum.release();
     // Release: a reader that sees these bits (acquire) then sees the word marked or changed (W3).
-    held.cell->bits.store(bits, std::memory_order_release);
-    return kind_of(value);
+    held.cell->bits.store(value.bits, std::memory_order_release);
+    return value.kind;
   }
 
   /// A failed validation at a gate that is closed for another is Busy: nothing counts while the gate is

@@ -15,6 +15,7 @@
 // Thread safety: a Process is read-only after its making; a Context belongs to one body run.
 
 #include <functional>
+#include <type_traits>
 
 #include "engine/snapshot.h"
 #include "engine/writes.h"
@@ -102,10 +103,20 @@ class Context {
 
   /// Outside the declared outputs these throw Error (undeclared_write), and execute() refuses the whole attempt even if the
   /// body swallows that.
-  void set(std::string_view path, Value value) { write(store_.intern(path), std::move(value)); }
-  void set(const Key<P>& key, Value value) { write(store_.cell_of(key), std::move(value)); }
-  void erase(std::string_view path) { write(store_.intern(path), std::nullopt); }
-  void erase(const Key<P>& key) { write(store_.cell_of(key), std::nullopt); }
+  void set(std::string_view path, Value value) {
+    write(store_.intern(path), std::optional(std::move(value)));
+  }
+  void set(const Key<P>& key, Value value) { write(store_.cell_of(key), std::optional(std::move(value))); }
+  void erase(std::string_view path) { write(store_.intern(path), Datum<P>()); }
+  void erase(const Key<P>& key) { write(store_.cell_of(key), Datum<P>()); }
+
+  /// The same for hot code: one number of a known type (bool, std::int64_t or double), without a Value in between. get() throws
+  /// std::bad_variant_access when the path holds something else.
+  template <class T>
+  std::optional<T> get(const Key<P>& key);
+  template <class T>
+  requires std::is_arithmetic_v<T>
+  void set(const Key<P>& key, T number) { write(store_.cell_of(key), Datum<P>(bits_of(number))); }
 
   /// Publishes an effect once, after this attempt's commit; never if it does not commit.
   void emit(std::string topic, Value payload) {
@@ -141,7 +152,7 @@ class Context {
     std::optional<Value> value =
         of_outputs && !view_.pinned() && cell->is_leaf() ? read_unpinned(*cell) : read_pinned(cell);
     for (const Write<P>& write : scratch_.writes) {
-      if (write.cell == cell || !cell->is_leaf() || !write.cell->is_leaf()) overlay(value, cell, write);
+      if (may_overlap(write.cell, cell)) overlay(value, cell, write);
     }
     return value;
   }
@@ -152,11 +163,28 @@ class Context {
   }
 
   std::optional<Value> read_unpinned(const Cell<P>& cell) {
+    const Bits bits = read_bits(cell);
     bool changed = false;
-    const std::optional<Scalar> scalar = view_.read_current(cell, changed);
+    auto scalar = bits.kind == Kind::text ? view_.read_text(cell, changed) : decode<P>(bits);
     if (changed) spoil(&cell);
     if (!scalar) return std::nullopt;
-    return Value(*scalar);
+    return Value(std::move(*scalar));
+  }
+
+  Bits read_bits(const Cell<P>& cell) {
+    bool changed = false;
+    const Bits bits = view_.read_current(cell, changed);
+    if (changed) spoil(&cell);
+    return bits;
+  }
+
+  static bool may_overlap(const Cell<P>* a, const Cell<P>* b) {
+    return a == b || !a->is_leaf() || !b->is_leaf();
+  }
+
+  bool overlaps_writes(const Cell<P>* cell) const {
+    const auto may = [cell](const Write<P>& write) { return may_overlap(write.cell, cell); };
+    return std::any_of(scratch_.writes.begin(), scratch_.writes.end(), may);
   }
 
   std::optional<Value> read_pinned(const Cell<P>* cell) {
@@ -179,9 +207,10 @@ class Context {
     }
   }
 
-  void write(Cell<P>* cell, std::optional<Value> value) {
+  template <class What>
+  void write(Cell<P>* cell, What what) {
     if (!covers(process_.outputs_, cell)) refuse(ErrorCode::undeclared_write, "writes", cell);
-    scratch_.writes.push_back({cell, std::move(value)});
+    scratch_.writes.emplace_back(cell, std::move(what));
   }
 
   /// True if `cell` or an ancestor of it is declared.
@@ -206,11 +235,12 @@ class Context {
   /// Applies one of the body's writes to a value read at `cell`.
   static void overlay(std::optional<Value>& value, const Cell<P>* cell, const Write<P>& write) {
     if (write.cell == cell) {
-      value = write.value;
+      value = write.value();
     } else if (is_ancestor(write.cell, cell)) {
-      value = write.value ? part(*write.value, write.cell, cell) : std::nullopt;
+      const auto whole = write.value();
+      value = whole ? part(*whole, write.cell, cell) : std::nullopt;
     } else if (is_ancestor(cell, write.cell)) {
-      value = with_part(std::move(value), names_between(cell, write.cell), 0, write.value);
+      value = with_part(std::move(value), names_between(cell, write.cell), 0, write.value());
     }
     prune(value);
   }
@@ -272,5 +302,22 @@ class Context {
   const Cell<P>* spoiled_ = nullptr;  ///< what had changed when a read gave up
   std::optional<Rejected> refused_;
 };
+
+template <Platform P>
+template <class T>
+std::optional<T> Context<P>::get(const Key<P>& key) {
+  Cell<P>* cell = store_.cell_of(key);
+  const bool direct = !validates_reads_ && !view_.pinned() && cell->is_leaf() &&
+                      covers(process_.outputs_, cell) && !overlaps_writes(cell);
+  if (!direct) {
+    const auto value = read_cell(cell);
+    if (!value) return std::nullopt;
+    return std::get<T>(value->scalar());
+  }
+  const Bits bits = read_bits(*cell);
+  if (bits.kind == Kind::none) return std::nullopt;
+  if (bits.kind == Kind::text) throw std::bad_variant_access();
+  return std::get<T>(*decode<P>(bits));
+}
 
 }  // namespace touchstone::engine

@@ -63,7 +63,8 @@ class Reclaimer {
 
   /// Makes sure that keep() has the memory it needs for `values` values.
   static void reserve(std::size_t values, Slot<P>& mine) {
-    mine.retired.reserve(mine.retired.size() + values);
+    if (mine.retired.capacity() - mine.retired.size() < values)
+      mine.retired.reserve(mine.retired.size() + kBatch + values);
     while (mine.spare.size() < values) mine.spare.push_back(new Node<P>);
   }
 

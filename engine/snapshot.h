@@ -93,19 +93,24 @@ class View {
     return node == nullptr ? 0 : node->version;
   }
 
-  /// The cell's own scalar if the cell has not changed after this version. Otherwise `changed` is set.
-  std::optional<Scalar> read_current(const Cell<P>& cell, bool& changed) const {
+  /// The cell's own value if it has not changed after this version; otherwise `changed` is set. The bits of a text mean nothing to
+  /// the caller: read_text() has it.
+  Bits read_current(const Cell<P>& cell, bool& changed) const {
     while (true) {
       const std::uint64_t seen = settled(cell);
       changed = word::version(seen) > version_;
-      if (changed || !word::scalar(seen)) return std::nullopt;
-      if (word::kind(seen) == Kind::text) return read_text(cell, changed);
+      if (changed || !word::scalar(seen)) return {};
       const std::uint64_t bits = cell.bits.load(std::memory_order_acquire);  // partner: Committer::put_bits
       // Relaxed: after the acquire load, and any change since `seen` counts (W3).
-      if (word::same_but_for_lock(seen, cell.word.load(std::memory_order_relaxed))) {
-        return decode<P>(word::kind(seen), bits);
-      }
+      if (word::same_but_for_lock(seen, cell.word.load(std::memory_order_relaxed)))
+        return {word::kind(seen), bits};
     }
+  }
+
+  /// The same for a cell that was seen to hold a text. With the reading mark set, a node seen at an unchanged word is not freed.
+  std::optional<Scalar> read_text(const Cell<P>& cell, bool& changed) const {
+    const Reading reading(slot_);
+    return decode<P>(read_current(cell, changed));
   }
 
  private:
@@ -135,18 +140,6 @@ class View {
     return seen;
   }
 
-  /// A text is behind a pointer: with the reading mark set, a node seen at an unchanged word is not freed.
-  std::optional<Scalar> read_text(const Cell<P>& cell, bool& changed) const {
-    const Reading reading(slot_);
-    while (true) {
-      const std::uint64_t seen = settled(cell);
-      changed = word::version(seen) > version_;
-      if (changed || !word::scalar(seen)) return std::nullopt;
-      const std::uint64_t bits = cell.bits.load();
-      if (word::same_but_for_lock(seen, cell.word.load())) return decode<P>(word::kind(seen), bits);
-    }
-  }
-
   /// The newest node of the chain that this version sees.
   const Node<P>* newest(const Cell<P>& cell) const {
     const Node<P>* node = cell.older.load();
@@ -156,12 +149,14 @@ class View {
 
   std::optional<Scalar> read_scalar(const Cell<P>& cell) const {
     bool changed = false;
-    if (auto scalar = read_current(cell, changed); !changed) return scalar;
+    const Bits current = read_current(cell, changed);
+    if (!changed && current.kind != Kind::text) return decode<P>(current);
+    if (!changed) {
+      if (auto text = read_text(cell, changed); !changed) return text;
+    }
     const Reading reading(slot_);
     const Node<P>* node = newest(cell);
-    if (node == nullptr) return std::nullopt;
-    if (node->kind == Kind::text) return Scalar(node->text);
-    return decode<P>(node->kind, node->bits);
+    return node == nullptr ? std::nullopt : decode<P>({node->kind, node->bits});
   }
 
   std::optional<Value> read_subtree(const Cell<P>& cell) const {

@@ -271,6 +271,40 @@ TEST(Execute, CountsEveryRefusal) {
   EXPECT_EQ(store.statistics().rejected, 1u);
 }
 
+TEST(Execute, ReadsAndWritesNumbersDirectlyAndAmongItsOwnWrites) {
+  Store<> store;
+  auto worker = store.worker();
+  const auto n = store.key("d.n"), r = store.key("d.r"), b = store.key("d.b"), t = store.key("d.t");
+  auto process = store.process("p", {.outputs = {"d"}}, [&](Context<Native>& ctx) {
+    EXPECT_FALSE(ctx.get<std::int64_t>(n));
+    ctx.set(n, std::int64_t{7});
+    EXPECT_EQ(ctx.get<std::int64_t>(n), 7);
+    ctx.set(r, 0.5);
+    ctx.set(b, true);
+    ctx.set(t, "text");
+    EXPECT_THROW(ctx.get<bool>(t), std::bad_variant_access);
+  });
+  EXPECT_TRUE(store.execute(worker, process).committed());
+  EXPECT_EQ(to_text(*store.read("d")), "{b: true, n: 7, r: 0.5, t: \"text\"}");
+  auto again = store.process("q", {.outputs = {"d.n", "d.t"}}, [&](Context<Native>& ctx) {
+    EXPECT_EQ(ctx.get<std::int64_t>(n), 7);
+    EXPECT_THROW(ctx.get<double>(n), std::bad_variant_access);
+    EXPECT_THROW(ctx.get<bool>(t), std::bad_variant_access);
+    EXPECT_EQ(ctx.get<double>(r), 0.5);
+  });
+  EXPECT_TRUE(store.execute(worker, again).committed());
+}
+
+TEST(Execute, WipesADeclaredLeafBelowAWrittenRoot) {
+  Store<> store;
+  store.compare_and_swap(0, WriteSet{}.set("d.x", 1));
+  auto worker = store.worker();
+  auto process = store.process("p", {.outputs = {"d", "d.x"}}, [](Context<Native>& ctx) { ctx.set("d", 5); });
+  EXPECT_TRUE(store.execute(worker, process).committed());
+  EXPECT_EQ(to_text(*store.read("d")), "5");
+  EXPECT_FALSE(store.read("d.x"));
+}
+
 TEST(Execute, RefusesACommitFromInsideABody) {
   Store<> store;
   auto worker = store.worker();

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 
 #include "engine/commit.h"
 
@@ -38,11 +39,28 @@ class WriteSet {
   std::vector<Entry> entries_;
 };
 
-/// A write whose path is interned.
+/// A write whose path is interned: a datum, a composite, or neither (an erase).
 template <Platform P>
 struct Write {
+  Write(Cell<P>* to, Datum<P> scalar) : cell(to), datum(std::move(scalar)) {}
+  Write(Cell<P>* to, std::optional<Value> value) : cell(to) {
+    if (!value) return;
+    if (value->is_scalar()) {
+      datum = Datum<P>(value->scalar());
+    } else {
+      composite = std::make_unique<Composite>(std::move(value->composite()));
+    }
+  }
+
+  std::optional<Value> value() const {
+    if (composite != nullptr) return Value(*composite);
+    if (auto scalar = datum.scalar()) return Value(std::move(*scalar));
+    return std::nullopt;
+  }
+
   Cell<P>* cell;
-  std::optional<Value> value;
+  Datum<P> datum;
+  std::unique_ptr<Composite> composite;
 };
 
 /// Turns writes in program order into puts in id order, no cell twice and no scalar above another put.
@@ -54,51 +72,56 @@ class Resolver {
   /// Fills `puts`, or says why not. The writes' values are moved from.
   std::optional<Rejected> resolve(std::vector<Write<P>>& writes, std::vector<Put<P>>& puts) {
     puts.clear();
-    if (are_plain(writes)) {
-      for (Write<P>& write : writes) puts.push_back({write.cell, take_scalar(write.value)});
-      std::sort(puts.begin(), puts.end(),
-                [](const Put<P>& a, const Put<P>& b) { return kById(a.cell, b.cell); });
+    if (std::all_of(writes.begin(), writes.end(), is_plain)) {
+      put_plain(writes, puts);
       return std::nullopt;
     }
-    for (const Write<P>& write : writes) {
+    for (Write<P>& write : writes) {
       if (auto refused = apply(write)) return refused;
     }
     for (auto& [id, put] : puts_) puts.push_back(std::move(put));
     return std::nullopt;
   }
 
+  static Rejected under_scalar(const std::string& path, const std::string& scalar) {
+    return {ErrorCode::under_scalar, "cannot write " + path + ": " + scalar + " holds a scalar"};
+  }
+
  private:
-  /// Scalars and erases of distinct leaves: nothing to work out.
-  bool are_plain(const std::vector<Write<P>>& writes) {
-    cells_.clear();
-    for (const Write<P>& write : writes) {
-      if (!write.cell->is_leaf() || (write.value && !write.value->is_scalar())) return false;
-      cells_.push_back(write.cell);
+  /// Plain writes have nothing to do with one another, unless they are of the same cell.
+  static bool is_plain(const Write<P>& write) { return write.composite == nullptr && write.cell->is_leaf(); }
+
+  static void put_plain(std::vector<Write<P>>& writes, std::vector<Put<P>>& puts) {
+    std::uint64_t last_id = 0;
+    bool ascending = true;
+    for (Write<P>& write : writes) {
+      ascending = ascending && write.cell->id > last_id;
+      last_id = write.cell->id;
+      const auto order = static_cast<std::uint32_t>(puts.size());
+      puts.push_back({.cell = write.cell, .datum = std::move(write.datum), .order = order});
     }
-    if (!std::is_sorted(cells_.begin(), cells_.end(), kById)) std::sort(cells_.begin(), cells_.end(), kById);
-    return std::adjacent_find(cells_.begin(), cells_.end()) == cells_.end();
+    if (ascending) return;
+    std::sort(puts.begin(), puts.end(), [](const Put<P>& a, const Put<P>& b) {
+      return a.cell != b.cell ? a.cell->id < b.cell->id
+                              : a.order > b.order;  // the last write of a cell first
+    });
+    const auto same = [](const Put<P>& a, const Put<P>& b) { return a.cell == b.cell; };
+    puts.erase(std::unique(puts.begin(), puts.end(), same), puts.end());
   }
 
-  static std::optional<Scalar> take_scalar(std::optional<Value>& value) {
-    if (!value) return std::nullopt;
-    return std::move(value->scalar());
-  }
-
-  std::optional<Rejected> apply(const Write<P>& write) {
+  std::optional<Rejected> apply(Write<P>& write) {
     bool covered = false;
     for (const Cell<P>* above = write.cell->parent; above->parent != nullptr; above = above->parent) {
       const auto put = puts_.find(above->id);
       if (put == puts_.end()) continue;
-      if (put->second.value) return under_scalar(write.cell->path(), above->path());
+      if (put->second.datum.kind() != Kind::none) return under_scalar(write.cell->path(), above->path());
       covered = true;
     }
     for (auto put = puts_.upper_bound(write.cell->id); put != puts_.end(); ++put) {  // W5
-      if (is_ancestor(write.cell, put->second.cell)) put->second.value.reset();
+      if (is_ancestor(write.cell, put->second.cell)) put->second.datum = Datum<P>();
     }
-    const bool is_scalar = write.value && write.value->is_scalar();
-    put(write.cell, is_scalar ? std::optional(write.value->scalar()) : std::nullopt, covered);
-    if (!write.value || is_scalar) return std::nullopt;
-    return put_leaves(write.cell->path(), write.value->composite());
+    put(write.cell, std::move(write.datum), covered);
+    return write.composite == nullptr ? std::nullopt : put_leaves(write.cell->path(), *write.composite);
   }
 
   std::optional<Rejected> put_leaves(const std::string& path, const Composite& parts) {
@@ -112,26 +135,20 @@ class Resolver {
       if (!part.is_scalar()) {
         if (auto refused = put_leaves(below, part.composite())) return refused;
       } else {
-        put(index_.intern(below), part.scalar(), true);
+        put(index_.intern(below), Datum<P>(part.scalar()), true);
       }
     }
     return std::nullopt;
   }
 
-  void put(Cell<P>* cell, std::optional<Scalar> value, bool covered) {
-    Put<P>& put = puts_.try_emplace(cell->id, Put<P>{cell, std::nullopt, covered}).first->second;
-    put.value = std::move(value);
+  void put(Cell<P>* cell, Datum<P> datum, bool covered) {
+    Put<P>& put =
+        puts_.try_emplace(cell->id, Put<P>{.cell = cell, .datum = {}, .covered = covered}).first->second;
+    put.datum = std::move(datum);
     put.covered = put.covered && covered;
   }
 
- public:
-  static Rejected under_scalar(const std::string& path, const std::string& scalar) {
-    return {ErrorCode::under_scalar, "cannot write " + path + ": " + scalar + " holds a scalar"};
-  }
-
- private:
   Index<P>& index_;
-  std::vector<Cell<P>*> cells_;
   std::map<std::uint64_t, Put<P>> puts_;  ///< by id
 };
 

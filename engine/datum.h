@@ -1,0 +1,116 @@
+#pragma once
+// A scalar as a cell holds it: a kind and 64 bits. The bits of a text point to a node that holds the characters.
+//
+//   Datum<P> datum(Scalar("abc"));   ...   cell.bits = datum.release();
+//
+// Thread safety: as any value. A Datum owns its node until release().
+
+#include <bit>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "engine/platform.h"
+#include "engine/result.h"
+#include "engine/value.h"
+
+namespace touchstone::engine {
+
+enum class Kind : std::uint8_t { none, boolean, integer, real, text };
+
+/// A value outside its cell: an older one in a version chain, or the characters of a text.
+template <Platform P>
+struct Node {
+  Version version = 0;  ///< written once, before the node is published
+  Kind kind = Kind::none;
+  std::uint64_t bits = 0;
+  std::string text;
+  typename P::template atomic<Node*> older{nullptr};
+};
+
+/// A kind and bits that somebody else owns.
+struct Bits {
+  Kind kind = Kind::none;
+  std::uint64_t bits = 0;
+};
+
+inline Bits bits_of(bool v) {
+  return {Kind::boolean, v ? 1u : 0u};
+}
+inline Bits bits_of(std::int64_t v) {
+  return {Kind::integer, static_cast<std::uint64_t>(v)};
+}
+inline Bits bits_of(int v) {
+  return bits_of(std::int64_t{v});
+}
+inline Bits bits_of(double v) {
+  return {Kind::real, std::bit_cast<std::uint64_t>(v)};
+}
+
+/// The scalar that a kind and its bits mean. For a text the caller keeps the node from being freed.
+template <Platform P>
+std::optional<Scalar> decode(Bits from) {
+  switch (from.kind) {
+    case Kind::none:
+      return std::nullopt;
+    case Kind::boolean:
+      return Scalar(from.bits != 0);
+    case Kind::integer:
+      return Scalar(static_cast<std::int64_t>(from.bits));
+    case Kind::real:
+      return Scalar(std::bit_cast<double>(from.bits));
+    case Kind::text:
+      return Scalar(std::bit_cast<const Node<P>*>(from.bits)->text);
+  }
+  return std::nullopt;
+}
+
+template <Platform P>
+class Datum {
+ public:
+  Datum() = default;  ///< nothing: an erase, or a path that becomes a composite
+  explicit Datum(Bits plain) : bits_(plain) {}
+
+  explicit Datum(const Scalar& scalar) {
+    if (const auto* text = std::get_if<std::string>(&scalar)) {
+      auto* node = new Node<P>;
+      bits_ = {Kind::text, std::bit_cast<std::uint64_t>(node)};
+      node->kind = Kind::text;
+      node->bits = bits_.bits;
+      node->text = *text;
+    } else {
+      bits_ = std::visit(PlainBits{}, scalar);
+    }
+  }
+
+  Datum(Datum&& other) noexcept : bits_(std::exchange(other.bits_, {})) {}
+  Datum& operator=(Datum&& other) noexcept {
+    std::swap(bits_, other.bits_);
+    return *this;
+  }
+  ~Datum() {
+    if (bits_.kind == Kind::text) delete node();
+  }
+
+  Kind kind() const { return bits_.kind; }
+  std::optional<Scalar> scalar() const { return decode<P>(bits_); }
+
+  /// The node of a text.
+  Node<P>* node() const { return std::bit_cast<Node<P>*>(bits_.bits); }
+
+  /// Gives the bits, and with them a text's node, to the caller.
+  Bits release() { return std::exchange(bits_, {}); }
+
+ private:
+  struct PlainBits {
+    Bits operator()(const std::string&) const { return {}; }
+    template <class T>
+    Bits operator()(T v) const {
+      return bits_of(v);
+    }
+  };
+
+  Bits bits_;
+};
+
+}  // namespace touchstone::engine
