@@ -2,17 +2,19 @@
 // Kills a process at every one of its system-call stops, and asks after each kill whether the world is
 // whole.
 //
-//   CrashPoints points{"C4"};
-//   points.enumerate([&] { return allocate(); }, [&] { account_for_everything(); });
-//   std::printf("%u kills\n", points.kills());
+//   CrashPoints points;
+//   points.enumerate({.act = [&] { return allocate(); }}, [&] { account_for_everything(); });
+//   points.print();                             // "121 kills, 1,532 a second"
 //
 // Each point is a process of its own, from the beginning. TOUCHSTONE_CRASH_POINT=k runs point k only: a
 // failure's replay line says it. A call belongs to one thread.
 
-#include <cstdint>
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
+
+#include "stress/chaos/tracee.h"
 
 namespace touchstone::chaos {
 
@@ -23,13 +25,28 @@ class CrashPoints {
   /// For k = 1, 2, ...: starts the victim, kills it at its k-th stop, calls `account`; ends with the first
   /// run that was not killed, whose exit code must be 0. `account` fails the test if something is wrong.
   /// Returns the number of stops.
-  unsigned enumerate(const std::function<int()>& victim, const std::function<void()>& account);
+  unsigned enumerate(const Victim& victim, const std::function<void()>& account);
+
+  /// The first victim killed before its i-th system call, then the second before its j-th, for all i and j.
+  void enumerate_pairs(const Victim& first, const Victim& second, const std::function<void()>& account);
 
   unsigned kills() const { return kills_; }
 
+  /// How many kills, and how fast.
+  void print() const;
+
  private:
-  std::optional<unsigned> only_;
+  /// What TOUCHSTONE_CRASH_POINT says: one number, or two with a dot between them.
+  struct Point {
+    unsigned first = 0;
+    unsigned second = 0;
+  };
+
+  bool kill_before_call(const Victim& victim, unsigned call, std::string& where);
+
+  std::optional<Point> only_;
   unsigned kills_ = 0;
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
 
 }  // namespace touchstone::chaos

@@ -23,6 +23,33 @@ using engine::SegmentErrc;
 using engine::SegmentHandle;
 using engine::SegmentOwner;
 
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define TOUCHSTONE_THREAD_SANITIZER
+#endif
+#if __has_feature(address_sanitizer)
+#define TOUCHSTONE_ADDRESS_SANITIZER
+#endif
+#endif
+#ifdef __SANITIZE_THREAD__
+#define TOUCHSTONE_THREAD_SANITIZER
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#define TOUCHSTONE_ADDRESS_SANITIZER
+#endif
+
+/// Every byte that is read has shadow memory of its own.
+#ifdef TOUCHSTONE_THREAD_SANITIZER
+inline constexpr bool kThreadSanitizer = true;
+#else
+inline constexpr bool kThreadSanitizer = false;
+#endif
+#ifdef TOUCHSTONE_ADDRESS_SANITIZER
+inline constexpr bool kSanitizer = true;
+#else
+inline constexpr bool kSanitizer = kThreadSanitizer;
+#endif
+
 /// The failed result as text, or empty.
 template <class T>
 std::string why(const engine::SegmentResult<T>& result) {

@@ -20,6 +20,8 @@ namespace {
 /// The exit code of a process that may not be traced.
 constexpr int kCannotTrace = 78;
 
+constexpr std::size_t kLongestText = 4096;
+
 struct NamedCall {
   std::uint64_t number;
   const char* name;
@@ -55,19 +57,6 @@ constexpr std::array kNamedCalls{NamedCall{SYS_read, "read"},
                                  NamedCall{SYS_clock_nanosleep, "clock_nanosleep"},
                                  NamedCall{SYS_exit_group, "exit_group"}};
 
-__ptrace_syscall_info info_of(pid_t pid) {
-  __ptrace_syscall_info info{};
-  ::ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof info, &info);
-  return info;
-}
-
-std::string name_of_call(std::uint64_t number) {
-  for (const NamedCall& call : kNamedCalls) {
-    if (call.number == number) return call.name;
-  }
-  return "syscall " + std::to_string(number);
-}
-
 int wait_for(pid_t pid) {
   int status = 0;
   while (::waitpid(pid, &status, __WALL) < 0) {
@@ -78,54 +67,70 @@ int wait_for(pid_t pid) {
 
 }  // namespace
 
-Tracee Tracee::start(const std::function<int()>& body) {
+std::string name_of_call(std::uint64_t number) {
+  for (const NamedCall& call : kNamedCalls) {
+    if (call.number == number) return call.name;
+  }
+  return "syscall " + std::to_string(number);
+}
+
+Tracee Tracee::start(const Victim& victim) {
   const pid_t pid = ::fork();
   if (pid < 0) throw std::system_error(errno, std::generic_category(), "fork");
   if (pid == 0) {
     forget_signal_handlers();
+    victim.prepare();
     if (::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) ::_exit(kCannotTrace);
-    ::raise(SIGSTOP);
-    ::_exit(body());
+    park();
+    ::_exit(victim.act());
   }
   Tracee tracee(pid);
   tracee.note_status(wait_for(pid));
   if (!tracee.ended_) {
+    tracee.parked_ = false;
     ::ptrace(PTRACE_SETOPTIONS, pid, nullptr, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL);
   }
   return tracee;
 }
 
-Tracee::Tracee(Tracee&& other) noexcept
-    : pid_(other.pid_), ended_(std::exchange(other.ended_, true)), exit_code_(other.exit_code_) {}
-
-void Tracee::note_status(int status) {
-  if (WIFEXITED(status)) {
-    ended_ = true;
-    exit_code_ = WEXITSTATUS(status);
-  } else if (WIFSIGNALED(status)) {
-    ended_ = true;
-  }
+void Tracee::park() {
+  ::raise(SIGSTOP);
 }
 
-bool Tracee::step() {
+Tracee::Tracee(Tracee&& other) noexcept
+    : pid_(other.pid_),
+      ended_(std::exchange(other.ended_, true)),
+      parked_(other.parked_),
+      exit_code_(other.exit_code_) {}
+
+void Tracee::note_status(int status) {
+  parked_ = WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP;
+  ended_ = !WIFSTOPPED(status);
+  if (WIFEXITED(status)) exit_code_ = WEXITSTATUS(status);
+}
+
+/// Passes signals on, SIGSTOP apart. True at a system call.
+bool Tracee::resume(int request) {
   int signal_to_deliver = 0;
   while (!ended_) {
-    if (::ptrace(PTRACE_SYSCALL, pid_, nullptr, signal_to_deliver) != 0) {
-      throw std::system_error(errno, std::generic_category(), "PTRACE_SYSCALL");
+    if (::ptrace(static_cast<__ptrace_request>(request), pid_, nullptr, signal_to_deliver) != 0) {
+      throw std::system_error(errno, std::generic_category(), "ptrace");
     }
     const int status = wait_for(pid_);
     note_status(status);
-    if (ended_) break;
+    if (ended_ || parked_) return false;
     if (WSTOPSIG(status) == (SIGTRAP | 0x80)) return true;
     signal_to_deliver = WSTOPSIG(status);
   }
   return false;
 }
 
+bool Tracee::step() {
+  return resume(PTRACE_SYSCALL);
+}
+
 void Tracee::finish() {
-  while (step()) {
-    // Its stops do not matter any more.
-  }
+  while (!ended_) resume(PTRACE_CONT);
 }
 
 void Tracee::kill() {
@@ -134,20 +139,42 @@ void Tracee::kill() {
   while (!ended_) note_status(wait_for(pid_));
 }
 
-std::string Tracee::where() const {
-  const __ptrace_syscall_info info = info_of(pid_);
-  if (info.op == PTRACE_SYSCALL_INFO_ENTRY) return "before " + name_of_call(info.entry.nr);
-  if (info.op == PTRACE_SYSCALL_INFO_EXIT) return "after a call that gave " + std::to_string(info.exit.rval);
-  return "outside of system calls";
+SystemCall Tracee::call() const {
+  __ptrace_syscall_info info{};
+  ::ptrace(PTRACE_GET_SYSCALL_INFO, pid_, sizeof info, &info);
+  SystemCall call;
+  call.entering = info.op == PTRACE_SYSCALL_INFO_ENTRY;
+  if (call.entering) {
+    call.number = info.entry.nr;
+    for (std::size_t i = 0; i < call.arguments.size(); ++i) call.arguments[i] = info.entry.args[i];
+  } else {
+    call.result = info.exit.rval;
+  }
+  return call;
 }
 
-bool Tracee::is_about_to_sleep() const {
-  const __ptrace_syscall_info info = info_of(pid_);
-  return info.op == PTRACE_SYSCALL_INFO_ENTRY && info.entry.nr == SYS_clock_nanosleep;
+std::string Tracee::where() const {
+  const SystemCall at = call();
+  if (at.entering) return "before " + name_of_call(at.number);
+  return "after a call that gave " + std::to_string(at.result);
+}
+
+std::string Tracee::text_at(std::uint64_t address) const {
+  std::string text;
+  while (text.size() < kLongestText) {
+    const std::uint64_t word =
+        static_cast<std::uint64_t>(::ptrace(PTRACE_PEEKDATA, pid_, address + text.size(), nullptr));
+    for (int i = 0; i < 8; ++i) {
+      const char letter = static_cast<char>(word >> (8 * i));
+      if (letter == '\0') return text;
+      text.push_back(letter);
+    }
+  }
+  return text;
 }
 
 std::string why_no_ptrace() {
-  Tracee probe = Tracee::start([] { return 0; });
+  Tracee probe = Tracee::start({.act = [] { return 0; }});
   probe.finish();
   if (probe.exit_code() == 0) return "";
   return "this environment does not allow ptrace";

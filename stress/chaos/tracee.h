@@ -1,7 +1,7 @@
 #pragma once
 // A process that runs from one system call to the next, and no further than it is told.
 //
-//   Tracee victim = Tracee::start([&] { return work() ? 0 : 1; });
+//   Tracee victim = Tracee::start({.prepare = [&] { set_up(); }, .act = [&] { return work() ? 0 : 1; }});
 //   while (victim.step()) show(victim.where());     // "before openat", "after a call that gave 3", ...
 //   victim.exit_code();                             // or victim.kill() at any stop
 //
@@ -14,51 +14,77 @@
 
 #include <sys/types.h>
 
+#include <array>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
 
 namespace touchstone::chaos {
 
+/// What a traced process does.
+struct Victim {
+  std::function<void()> prepare = [] {};  ///< before its first stop
+  std::function<int()> act;               ///< stop by stop; it ends with what this returns
+};
+
+/// Where a process stands.
+struct SystemCall {
+  bool entering = false;
+  std::uint64_t number = 0;                  ///< when entering
+  std::array<std::uint64_t, 6> arguments{};  ///< when entering
+  std::int64_t result = 0;                   ///< when leaving: a value, or minus an errno
+};
+
 class Tracee {
  public:
-  /// Forks; the child stops before `body`, and ends with what it returns.
-  static Tracee start(const std::function<int()>& body);
+  static Tracee start(const Victim& victim);
 
   Tracee(Tracee&& other) noexcept;
   Tracee& operator=(Tracee&&) = delete;
   ~Tracee() { kill(); }
 
-  /// To the next entry into or return from a system call. False when the process has ended.
+  /// To the next entry into or return from a system call. False when the process has ended or parked itself.
   bool step();
 
-  /// To its end.
+  /// To its end, through whatever stops remain.
   void finish();
 
   /// kill -9 where it stands, and waits for it. At an entry the system call is not executed.
   void kill();
 
   bool ended() const { return ended_; }
+  bool parked() const { return parked_; }
   pid_t pid() const { return pid_; }
 
   /// What it ended with; nothing when it was killed or has not ended.
   std::optional<int> exit_code() const { return exit_code_; }
 
+  SystemCall call() const;
+
   /// "before linkat". Only at a stop.
   std::string where() const;
 
-  /// It stands before a system call that only waits: nanosleep and its like.
-  bool is_about_to_sleep() const;
+  /// The text at an address of the process.
+  std::string text_at(std::uint64_t address) const;
+
+  /// Called by the traced process: stops it alive until finish().
+  static void park();
 
  private:
   explicit Tracee(pid_t pid) : pid_(pid) {}
 
   void note_status(int status);
+  bool resume(int request);
 
   pid_t pid_;
   bool ended_ = false;
+  bool parked_ = false;
   std::optional<int> exit_code_;
 };
+
+/// "linkat"; a call that the protocol does not make is shown by its number.
+std::string name_of_call(std::uint64_t number);
 
 /// "" when this kernel and its settings allow ptrace of a child, else why not.
 std::string why_no_ptrace();
