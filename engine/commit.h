@@ -283,11 +283,15 @@ class Committer {
     return false;
   }
 
-  /// L5. Relaxed: the clock's read-modify-write that follows releases it; partner is the load of the clock in View.
+  /// L5. Relaxed: the clock's read-modify-write that follows releases it; partner is the load of the clock in View. But a text's
+  /// node is retired before its bits are replaced, so the mark is what keeps a late reader away from it: seq_cst, as R3 wants of
+  /// an unlinking; partner is the load in View::settled after the store of `reading`.
   static void announce(Locks& locks) {
     for (Held<P>& held : locks.cells) {
       if (!held.changes) continue;
-      held.cell->word.store(held.word | word::kLocked | word::kInstalling, std::memory_order_relaxed);
+      const bool text = word::kind(held.word) == Kind::text;
+      held.cell->word.store(held.word | word::kLocked | word::kInstalling,
+                            text ? std::memory_order_seq_cst : std::memory_order_relaxed);
     }
   }
 

@@ -97,7 +97,12 @@ class Context {
   /// The snapshot's value with this body's own writes applied. A path that is not valid throws Error, and so does, with
   /// validate_reads, one outside inputs and outputs.
   std::optional<Value> read(std::string_view path) {
-    return read_cell(store_.find_or_intern(path, needs_cells()));
+    Cell<P>* cell = store_.find_or_intern(path, needs_cells());
+    if (cell == nullptr && !view_.pinned()) {
+      pin();
+      cell = store_.find(path);  // again: somebody may have made it before the version that is pinned now
+    }
+    return cell == nullptr ? std::nullopt : read_cell(cell);
   }
   std::optional<Value> read(const Key<P>& key) { return read_cell(store_.cell_of(key)); }
 
@@ -143,7 +148,6 @@ class Context {
   bool needs_cells() const { return validates_reads_ || !scratch_.writes.empty(); }
 
   std::optional<Value> read_cell(Cell<P>* cell) {
-    if (cell == nullptr) return read_absent();
     const bool of_outputs = covers(process_.outputs_, cell);
     if (validates_reads_) {
       if (!of_outputs && !covers(process_.inputs_, cell)) refuse(ErrorCode::undeclared_read, "reads", cell);
@@ -155,11 +159,6 @@ class Context {
       if (may_overlap(write.cell, cell)) overlay(value, cell, write);
     }
     return value;
-  }
-
-  std::optional<Value> read_absent() {
-    pin();  // as of a version at which nobody had interned the path, it has no value
-    return std::nullopt;
   }
 
   std::optional<Value> read_unpinned(const Cell<P>& cell) {
