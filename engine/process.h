@@ -315,7 +315,8 @@ std::optional<T> Context<P>::get(const Key<P>& key) {
   }
   const Bits bits = read_bits(*cell);
   if (bits.kind == Kind::none) return std::nullopt;
-  return number_of<T>(bits);
+  if (bits.kind == Kind::text) throw std::bad_variant_access();
+  return std::get<T>(*decode<P>(bits));
 }
 
 }  // namespace touchstone::engine

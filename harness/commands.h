@@ -14,6 +14,7 @@ inline constexpr int kExitUsage = 64;
 inline constexpr int kExitMalformed = 65;
 inline constexpr int kExitInternal = 70;
 
+void add_check_command(CLI::App& app, int& exit_status);
 void add_doctor_command(CLI::App& app, int& exit_status);
 void add_reap_command(CLI::App& app, int& exit_status);
 

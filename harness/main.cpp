@@ -14,6 +14,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_version_flag("--version", TOUCHSTONE_VERSION);
   int exit_status = 0;
+  add_check_command(app, exit_status);
   add_doctor_command(app, exit_status);
   add_reap_command(app, exit_status);
   try {

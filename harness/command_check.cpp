@@ -1,0 +1,122 @@
+// touchstone check: verdicts on recorded histories.
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdio>
+
+#include "harness/commands.h"
+#include "harness/history_format.h"
+#include "harness/history_json_value.h"
+#include "model/checker.h"
+
+namespace touchstone::harness {
+namespace {
+
+constexpr int kExitRefuted = 1;
+constexpr int kExitInconclusive = 2;
+
+struct CheckArguments {
+  std::vector<std::string> files;
+  std::string format = "auto";
+  std::chrono::nanoseconds budget = std::chrono::seconds(60);
+  bool json = false;
+};
+
+/// A number with ms, s (the default), m or h behind it; nothing if it is none.
+std::optional<std::chrono::nanoseconds> parse_duration(const std::string& text) {
+  std::size_t digits = 0;
+  double number = 0;
+  try {
+    number = std::stod(text, &digits);
+  } catch (const std::exception&) {
+    return std::nullopt;
+  }
+  const std::string unit = text.substr(digits);
+  const double scale = unit == "ms"                  ? 1e-3
+                       : unit.empty() || unit == "s" ? 1
+                       : unit == "m"                 ? 60
+                       : unit == "h"                 ? 3600
+                                                     : 0;
+  const double nanoseconds = number * scale * 1e9;
+  if (!(nanoseconds > 0) || nanoseconds > 9e18) return std::nullopt;
+  return std::chrono::nanoseconds(static_cast<std::int64_t>(nanoseconds));
+}
+
+void print_json(const std::string& file, const model::History& history, const model::Verdict& verdict,
+                double seconds) {
+  Json line;
+  line["file"] = json_of(file);
+  line["verdict"] = name(verdict.answer);
+  line["operations"] = history.operations.size();
+  line["clients"] = history.clients.size();
+  line["seconds"] = seconds;
+  line["reason"] = json_of(verdict.reason);
+  fmt::print("{}\n", line.dump());
+}
+
+void print_words(const std::string& file, const model::History& history, const model::Verdict& verdict,
+                 double seconds) {
+  fmt::print("{}: {} ({} operations, {} clients, {:.6f} s)\n", file, name(verdict.answer),
+             history.operations.size(), history.clients.size(), seconds);
+  if (!verdict.reason.empty()) fmt::print("  {}\n", verdict.reason);
+}
+
+class CheckRun {
+ public:
+  explicit CheckRun(const CheckArguments& arguments) : arguments_(arguments) {}
+
+  int run() {
+    for (const std::string& file : arguments_.files) check_file(file);
+    if (malformed_) return kExitMalformed;
+    if (refuted_) return kExitRefuted;
+    return inconclusive_ ? kExitInconclusive : 0;
+  }
+
+ private:
+  void check_file(const std::string& file) {
+    const auto read = read_history(file, *parse_history_format(arguments_.format));
+    if (const auto* bad = std::get_if<MalformedHistory>(&read)) {
+      fmt::print(stderr, "touchstone check: {}\n", to_text(*bad));
+      malformed_ = true;
+      return;
+    }
+    const auto& history = std::get<model::History>(read);
+    const auto begin = std::chrono::steady_clock::now();
+    const model::Verdict verdict = model::check(history, {.budget = arguments_.budget});
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    (arguments_.json ? print_json : print_words)(file, history, verdict, seconds);
+    std::fflush(stdout);
+    refuted_ = refuted_ || verdict.answer == model::Answer::kNotLinearizable;
+    inconclusive_ = inconclusive_ || verdict.answer == model::Answer::kInconclusive;
+  }
+
+  const CheckArguments& arguments_;
+  bool malformed_ = false;
+  bool refuted_ = false;
+  bool inconclusive_ = false;
+};
+
+}  // namespace
+
+void add_check_command(CLI::App& app, int& exit_status) {
+  auto arguments = std::make_shared<CheckArguments>();
+  CLI::App* command = app.add_subcommand("check", "Decide whether recorded histories are linearizable");
+  command->add_option("files", arguments->files, "Histories; - is the standard input")
+      ->required()
+      ->check(CLI::ExistingFile | CLI::IsMember({"-"}));
+  command->add_option("--format", arguments->format, "auto, etcd, kv or jsonl")
+      ->check(CLI::IsMember({"auto", "etcd", "kv", "jsonl"}));
+  command->add_option_function<std::string>(
+      "--budget",
+      [arguments](const std::string& text) {
+        const auto budget = parse_duration(text);
+        if (!budget) throw CLI::ValidationError("--budget", "expected a time like 60s or 500ms, not " + text);
+        arguments->budget = *budget;
+      },
+      "Time for each file (60s)");
+  command->add_flag("--json", arguments->json, "One JSON object a line");
+  command->callback([arguments, &exit_status] { exit_status = CheckRun(*arguments).run(); });
+}
+
+}  // namespace touchstone::harness

@@ -1,0 +1,89 @@
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+namespace touchstone::harness {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Outcome {
+  int status = -1;
+  std::string output;
+};
+
+Outcome run(const std::string& arguments) {
+  const std::string command = std::string(TOUCHSTONE_TOOL) + " check " + arguments + " 2>&1";
+  Outcome out;
+  std::FILE* pipe = popen(command.c_str(), "r");
+  if (pipe == nullptr) return out;
+  char block[4096];
+  while (const std::size_t got = std::fread(block, 1, sizeof block, pipe)) out.output.append(block, got);
+  const int status = pclose(pipe);
+  out.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return out;
+}
+
+class CheckCommand : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = (fs::temp_directory_path() / "touchstone-check-XXXXXX").string();
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    folder_ = pattern;
+    good_ = file("good.log", "INFO  jepsen.util - 0 :invoke :write 1\nINFO  jepsen.util - 0 :ok :write 1\n");
+    bad_ = file("bad.log", "INFO  jepsen.util - 0 :invoke :read nil\nINFO  jepsen.util - 0 :ok :read 1\n");
+    broken_ =
+        file("broken.log", "INFO  jepsen.util - 0 :invoke :read nil\nINFO  jepsen.util - 1 :ok :read 1\n");
+  }
+
+  void TearDown() override { fs::remove_all(folder_); }
+
+  std::string file(const std::string& name, const std::string& text) const {
+    const fs::path path = folder_ / name;
+    std::ofstream(path) << text;
+    return path.string();
+  }
+
+  fs::path folder_;
+  std::string good_;
+  std::string bad_;
+  std::string broken_;
+};
+
+TEST_F(CheckCommand, ExitStatusSaysTheWorstVerdict) {
+  EXPECT_EQ(run(good_).status, 0);
+  EXPECT_EQ(run(bad_).status, 1);
+  EXPECT_EQ(run(good_ + " " + bad_).status, 1);
+  EXPECT_EQ(run(file("empty.log", "")).status, 0);
+}
+
+TEST_F(CheckCommand, AMalformedFileIsNamedWithItsLineAndTheOthersAreStillChecked) {
+  const Outcome mixed = run(broken_ + " " + bad_);
+  EXPECT_EQ(mixed.status, 65);
+  EXPECT_NE(mixed.output.find(broken_ + ":2: client 1 completes"), std::string::npos) << mixed.output;
+  EXPECT_NE(mixed.output.find(bad_ + ": not-linearizable"), std::string::npos) << mixed.output;
+}
+
+TEST_F(CheckCommand, WrongUsageExitsWith64) {
+  EXPECT_EQ(run("").status, 64);
+  EXPECT_EQ(run(good_ + " --format xml").status, 64);
+  EXPECT_EQ(run(good_ + " --budget soon").status, 64);
+  EXPECT_EQ(run((folder_ / "nowhere").string()).status, 64);
+}
+
+TEST_F(CheckCommand, PrintsOneJsonObjectALine) {
+  const Outcome json = run("--json " + good_ + " " + bad_);
+  EXPECT_EQ(json.output.find("{\"file\":\"" + good_ +
+                             "\",\"verdict\":\"linearizable\",\"operations\":1,\"clients\":1,\"seconds\":"),
+            0U)
+      << json.output;
+  EXPECT_NE(json.output.find("\"verdict\":\"not-linearizable\""), std::string::npos) << json.output;
+  EXPECT_NE(json.output.find("\"reason\":\"nobody ever writes 1\"}\n"), std::string::npos) << json.output;
+}
+
+}  // namespace
+}  // namespace touchstone::harness

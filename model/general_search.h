@@ -1,0 +1,128 @@
+#pragma once
+// The two general searches of one partition. Both are complete; neither is faster everywhere.
+//
+//   auto automaton = make_automaton(history, problem.representatives);
+//   DepthFirst search(problem, *automaton, SearchOptions{});
+//   while (search.run(10'000) == Progress::kRunning) { ... }
+//   if (search.run(0) == Progress::kExplained) use(search.effects());
+//
+// DepthFirst takes one configuration along the events as far as it goes, and remembers those that failed: it
+// finds witnesses fast. BreadthFirst takes all configurations along together, event by event: it refutes
+// fast, and knows the shortest failing prefix. Both linearize just in time: an operation takes effect only
+// when some return forces it (Lowe 2014). Rules:
+//   W1  The memory of a search is bounded by the configurations it holds at a time, whatever the length of
+//   the
+//       history, beside 12 bytes an operation for the witness (and the depth-first search's way back).
+//   W2  Forgetting failed configurations (when memory runs short) costs time, never soundness.
+// A search belongs to one thread at a time.
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "model/window.h"
+
+namespace touchstone::model {
+
+enum class Progress { kRunning, kExplained, kRefuted, kOutOfMemory };
+
+struct SearchOptions {
+  Reductions reductions = {};
+  bool witness = true;
+  std::size_t max_memory = std::size_t{1} << 30U;
+};
+
+/// Where a refuted search got to.
+struct Dead {
+  std::uint32_t event = 0;    ///< the return that nothing explains
+  std::vector<World> worlds;  ///< some of the configurations that reached it
+};
+
+class DepthFirst {
+ public:
+  DepthFirst(const Problem& problem, Automaton& automaton, const SearchOptions& options);
+
+  /// Goes on for about so many steps of the specification.
+  Progress run(std::uint64_t steps);
+
+  std::uint64_t steps() const { return window_.steps(); }
+  std::size_t configurations() const { return failed_.size() + frames_.size(); }
+  const std::vector<Effect>& effects() const { return effects_; }
+  Dead dead();
+
+ private:
+  /// A place to come back to: the configuration is in saved_, its operation is waiting.
+  struct Frame {
+    std::uint32_t event;
+    std::uint32_t cursor;
+    std::uint32_t effects;
+  };
+
+  bool walk();
+  bool meet_return(std::uint32_t operation);
+  bool push_frame();
+  bool try_next_choice();
+  void fail_top();
+  void note(std::uint32_t event);
+
+  const Problem& problem_;
+  SearchOptions options_;
+  Window window_;
+  std::vector<Word> current_;
+  std::vector<Frame> frames_;
+  std::vector<Word> saved_;
+  std::vector<Effect> effects_;
+  ConfigurationTable failed_;
+  std::uint32_t deepest_ = 0;
+  std::vector<Word> deepest_configurations_;
+  Progress progress_ = Progress::kRunning;
+};
+
+class BreadthFirst {
+ public:
+  BreadthFirst(const Problem& problem, Automaton& automaton, const SearchOptions& options);
+
+  Progress run(std::uint64_t steps);
+
+  std::uint64_t steps() const { return window_.steps(); }
+  std::size_t configurations() const { return most_; }
+  std::vector<Effect> effects() const;
+  Dead dead();
+
+ private:
+  struct Link {
+    std::uint32_t parent;
+    Effect effect;
+  };
+
+  void pass_invocation();
+  void begin_return();
+  bool expand_one();
+  void end_return();
+  void arrive(const Word* configuration, std::uint32_t link);
+  void wait(const Word* configuration, std::uint32_t link);
+  std::uint32_t link(std::uint32_t parent);
+  void prune();
+  void forget_dead_links();
+  std::size_t bytes() const;
+
+  const Problem& problem_;
+  SearchOptions options_;
+  Window window_;
+  std::vector<Word> frontier_;
+  std::vector<std::uint32_t> frontier_links_;
+  ConfigurationTable waiting_;  ///< the return's operation has not taken effect
+  std::vector<std::uint32_t> waiting_links_;
+  ConfigurationTable passed_;  ///< it has
+  std::vector<std::uint32_t> passed_links_;
+  std::vector<Link> links_;
+  std::vector<Effect> settled_;  ///< the effects that every configuration of the frontier has in common
+  std::size_t links_limit_ = 4096;
+  std::vector<Word> scratch_;
+  std::size_t expanding_ = 0;
+  bool in_return_ = false;
+  std::size_t most_ = 0;
+  Progress progress_ = Progress::kRunning;
+};
+
+}  // namespace touchstone::model

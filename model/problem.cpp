@@ -1,0 +1,201 @@
+#include "model/problem.h"
+
+#include <algorithm>
+#include <tuple>
+#include <unordered_map>
+#include <unordered_set>
+
+namespace touchstone::model {
+namespace {
+
+bool is_unknown(const Operation& operation) {
+  return !operation.completed();
+}
+
+/// What the mandatory operations of one partition can notice of its cell.
+struct Notice {
+  std::unordered_set<std::uint64_t> values;  ///< (key, value) that some read or compare-and-set mentions
+  bool everything = false;                   ///< failures, appends or versions make any change noticeable
+};
+
+std::uint64_t cell_value(const Operation& operation, ValueId value) {
+  return (std::uint64_t{operation.key} << 32U) | value;
+}
+
+Notice what_is_noticed(const History& history, const std::vector<OperationNumber>& numbers) {
+  Notice notice;
+  for (const OperationNumber number : numbers) {
+    const Operation& operation = history.operations[number];
+    if (operation.function == Function::kRead && operation.completed()) {
+      notice.values.insert(cell_value(operation, operation.observed));
+    }
+    if (operation.function == Function::kCas) notice.values.insert(cell_value(operation, operation.expected));
+    if (operation.outcome == Outcome::kFail || operation.function == Function::kAppend ||
+        operation.function == Function::kCasVersion || operation.function == Function::kCall ||
+        operation.version != kNoVersion) {
+      notice.everything = true;
+      break;
+    }
+  }
+  return notice;
+}
+
+/// P4.
+bool can_matter(const Operation& operation, const Notice& notice) {
+  if (!is_unknown(operation)) return true;
+  if (operation.function == Function::kRead) return false;
+  return notice.everything || notice.values.count(cell_value(operation, operation.argument)) != 0;
+}
+
+using ClassKey =
+    std::tuple<KeyId, Function, Outcome, ValueId, ValueId, ValueId, std::uint64_t, std::uint64_t>;
+
+struct ClassKeyHash {
+  std::size_t operator()(const ClassKey& key) const {
+    std::uint64_t hash = std::get<0>(key) * 0x9e3779b97f4a7c15U;
+    const auto mix = [&](std::uint64_t word) {
+      hash = (hash ^ word) * 0xff51afd7ed558ccdU;
+      hash ^= hash >> 32U;
+    };
+    mix((static_cast<std::uint64_t>(std::get<1>(key)) << 8U) | static_cast<std::uint64_t>(std::get<2>(key)));
+    mix((std::uint64_t{std::get<3>(key)} << 32U) | std::get<4>(key));
+    mix(std::get<5>(key));
+    mix(std::get<6>(key));
+    mix(std::get<7>(key));
+    return hash;
+  }
+};
+
+ClassKey class_key(const Operation& it) {
+  const Outcome outcome = is_unknown(it) ? Outcome::kUnknown : it.outcome;
+  return {it.key, it.function, outcome, it.argument, it.expected, it.observed, it.base, it.version};
+}
+
+void assign_classes(const History& history, Problem& problem) {
+  std::unordered_map<ClassKey, ClassId, ClassKeyHash> classes;
+  classes.reserve(problem.operations.size());
+  for (SearchOperation& operation : problem.operations) {
+    const Operation& record = history.operations[operation.number];
+    const auto next = static_cast<ClassId>(problem.representatives.size());
+    const auto [found, fresh] = classes.try_emplace(class_key(record), next);
+    if (fresh) problem.representatives.push_back(record);
+    operation.class_id = found->second;
+  }
+  problem.unknown_of_class.assign(problem.representatives.size(), kNoIndex);
+  for (std::uint32_t i = 0; i < problem.operations.size(); ++i) {
+    SearchOperation& operation = problem.operations[i];
+    if (!is_unknown(history.operations[operation.number])) continue;
+    std::uint32_t& place = problem.unknown_of_class[operation.class_id];
+    if (place == kNoIndex) {
+      place = static_cast<std::uint32_t>(problem.unknown.size());
+      problem.unknown.push_back({operation.class_id, {}});
+    }
+    operation.slot = static_cast<std::uint32_t>(problem.unknown[place].operations.size());
+    problem.unknown[place].operations.push_back(i);
+  }
+}
+
+struct Endpoint {
+  std::int64_t time;
+  std::uint32_t event;
+
+  /// P1.
+  friend bool operator<(const Endpoint& left, const Endpoint& right) {
+    const bool left_returns = Problem::is_return(left.event);
+    const bool right_returns = Problem::is_return(right.event);
+    return std::tie(left.time, left_returns, left.event) < std::tie(right.time, right_returns, right.event);
+  }
+};
+
+void order_events(const History& history, Problem& problem) {
+  std::vector<Endpoint> endpoints;
+  endpoints.reserve(problem.operations.size() * 2);
+  for (std::uint32_t i = 0; i < problem.operations.size(); ++i) {
+    const Operation& record = history.operations[problem.operations[i].number];
+    endpoints.push_back({record.invoked, i * 2});
+    if (!is_unknown(record)) endpoints.push_back({record.returned, i * 2 + 1});
+  }
+  if (!std::is_sorted(endpoints.begin(), endpoints.end())) std::sort(endpoints.begin(), endpoints.end());
+  problem.events.reserve(endpoints.size());
+  for (const Endpoint& endpoint : endpoints) {
+    const auto position = static_cast<std::uint32_t>(problem.events.size());
+    SearchOperation& operation = problem.operations[Problem::operation_of(endpoint.event)];
+    (Problem::is_return(endpoint.event) ? operation.return_event : operation.invoke_event) = position;
+    problem.events.push_back(endpoint.event);
+  }
+}
+
+/// P2.
+void assign_slots(Problem& problem) {
+  std::vector<std::uint32_t> free;
+  for (const std::uint32_t event : problem.events) {
+    SearchOperation& operation = problem.operations[Problem::operation_of(event)];
+    if (!operation.mandatory()) continue;
+    if (Problem::is_return(event)) {
+      free.push_back(operation.slot);
+    } else if (free.empty()) {
+      operation.slot = problem.slots++;
+    } else {
+      operation.slot = free.back();
+      free.pop_back();
+    }
+  }
+}
+
+const std::string* text_of(const History& history, ValueId value) {
+  return value == kNil ? nullptr : std::get_if<std::string>(&history.values.scalar(value));
+}
+
+/// The reads whose value can only be reached by extending what is there, or from one of a few overwrites.
+void find_goals(const History& history, Problem& problem) {
+  const auto is = [&](const SearchOperation& it, Function function) {
+    return history.operations[it.number].function == function;
+  };
+  const auto& all = problem.operations;
+  if (std::none_of(all.begin(), all.end(), [&](const auto& it) { return is(it, Function::kAppend); })) return;
+  std::vector<std::uint32_t> overwrites;
+  for (std::uint32_t i = 0; i < all.size(); ++i) {
+    if (!is(all[i], Function::kRead) && !is(all[i], Function::kAppend)) overwrites.push_back(i);
+  }
+  for (const std::uint32_t event : problem.events) {
+    const std::uint32_t reader = Problem::operation_of(event);
+    if (!Problem::is_return(event) || !is(all[reader], Function::kRead)) continue;
+    const Operation& read = history.operations[all[reader].number];
+    const std::string* seen = text_of(history, read.observed);
+    if (seen == nullptr) continue;
+    Goal goal{reader, {}};
+    for (const std::uint32_t source : overwrites) {
+      const Operation& write = history.operations[all[source].number];
+      const std::string* start = text_of(history, write.argument);
+      if (write.key == read.key && (start == nullptr || seen->compare(0, start->size(), *start) == 0)) {
+        goal.sources.push_back(source);
+      }
+    }
+    problem.goals.push_back(std::move(goal));
+  }
+}
+
+}  // namespace
+
+Problem make_problem(const History& history, const std::vector<OperationNumber>& numbers) {
+  Problem problem;
+  const Notice notice = what_is_noticed(history, numbers);
+  problem.operations.reserve(numbers.size());
+  for (const OperationNumber number : numbers) {
+    if (can_matter(history.operations[number], notice))
+      problem.operations.push_back({number, 0, kNoEvent, 0, 0});
+  }
+  const auto by_invocation = [&](const SearchOperation& left, const SearchOperation& right) {
+    return history.operations[left.number].invoked < history.operations[right.number].invoked;
+  };
+  if (!std::is_sorted(problem.operations.begin(), problem.operations.end(), by_invocation)) {
+    std::stable_sort(problem.operations.begin(), problem.operations.end(), by_invocation);
+  }
+  assign_classes(history, problem);
+  order_events(history, problem);
+  assign_slots(problem);
+  find_goals(history, problem);
+  return problem;
+}
+
+}  // namespace touchstone::model

@@ -1,0 +1,111 @@
+#pragma once
+// The window of open operations as a general search moves along the events, and the one step of both
+// searches.
+//
+//   Window window(problem, automaton);
+//   while (!Problem::is_return(window.next_event())) window.forward();  // operations open
+//   for (Choice choice; window.next_choice(configuration, choice);) {   // what may take effect next
+//     copy = configuration;
+//     if (window.take(copy, choice)) ...                                // it did; notes() say what came with
+//     it
+//   }
+//
+// Reductions; each is sound by an exchange argument, and each can be switched off in tests (Reductions):
+//   R1  An open observer that is legal takes effect at once: it changes nothing, and to have it done is never
+//       worse than to have it waiting.
+//   R2  When a blind write takes effect, every other waiting blind write of its group becomes optional: it
+//   may as
+//       well have been overwritten just before. One configuration stands for 2^k. A waiting blind write that
+//       would change nothing becomes optional too.
+//   R3  Of open operations of one class only the one with the earliest return is tried.
+//   R4  An operation of unknown outcome is used only when something is forced, and never without effect.
+//   R5  Where strings only grow, the state must be a prefix of what the next unfinished read saw, unless an
+//       overwrite that the read's value can start from is still to come.
+// One Window belongs to one search; it moves forwards and, for backtracking, backwards.
+
+#include <vector>
+
+#include "model/configurations.h"
+
+namespace touchstone::model {
+
+/// What may take effect next: an open operation with a known outcome, or one of an unknown class.
+struct Choice {
+  std::uint32_t cursor = 0;  ///< where to go on looking
+  std::uint32_t operation = kNoIndex;
+  std::uint32_t unknown = kNoIndex;
+};
+
+/// An operation that took effect; with kMadeOptional: that became optional without another's taking effect.
+using Note = std::uint32_t;
+inline constexpr Note kMadeOptional = Note{1} << 31U;
+
+class Window {
+ public:
+  Window(const Problem& problem, Automaton& automaton, const Reductions& reductions);
+
+  const Layout& layout() const { return layout_; }
+  std::uint32_t position() const { return position_; }
+  bool at_end() const { return position_ == problem_.events.size(); }
+  std::uint32_t next_event() const { return problem_.events[position_]; }
+
+  void forward();
+  void backward();
+  void move_to(std::uint32_t position);
+
+  /// True if the invocation just passed can change configurations, which then need admit().
+  bool admits(std::uint32_t operation) const;
+  void admit(Word* configuration, std::uint32_t operation);
+
+  bool next_choice(const Word* configuration, Choice& choice) const;
+
+  /// Lets the choice take effect, and what R1 and R2 bring with it. False: it cannot, or leads nowhere, and
+  /// the configuration is spoilt.
+  bool take(Word* configuration, const Choice& choice);
+
+  /// What the last admit() or take() did, in order.
+  const std::vector<Note>& notes() const { return notes_; }
+
+  /// How many steps of the automaton were tried.
+  std::uint64_t steps() const { return steps_; }
+
+  /// The configuration in words, and why the operation does not fit it.
+  World describe(const Word* configuration, std::uint32_t failing) const;
+
+ private:
+  ClassTraits traits_of(std::uint32_t operation) const {
+    return traits_[problem_.operations[operation].class_id];
+  }
+  bool settle_one(Word* configuration, std::uint32_t operation);
+  void settle(Word* configuration);
+  void bury(Word* configuration, std::uint32_t group);
+  bool has_earlier_twin(const Word* configuration, std::size_t place) const;
+  bool leads_on(const Word* configuration) const;
+  bool may_start_from(const Word* configuration, const Goal& goal) const;
+
+  const Problem& problem_;
+  Automaton& automaton_;
+  Reductions reductions_;
+  Layout layout_;
+  std::vector<ClassTraits> traits_;
+  std::vector<bool> has_twins_;         ///< by class: more than one operation
+  std::vector<std::uint32_t> open_;     ///< with known outcome, by return
+  std::vector<std::uint32_t> invoked_;  ///< by unknown class: how many are open
+  std::uint32_t position_ = 0;
+  std::uint32_t first_goal_ = 0;  ///< the first goal whose return is not before position_
+  std::vector<Note> notes_;
+  std::uint64_t steps_ = 0;
+};
+
+/// What took effect while the event at `event` was dealt with.
+struct Effect {
+  Note note = 0;
+  std::uint32_t event = 0;
+};
+
+/// The witness that the effects of a successful search spell out: optional operations that never were taken
+/// go right before the write that buried them.
+std::vector<OperationNumber> spell_out(const Problem& problem, const Automaton& automaton,
+                                       const std::vector<Effect>& effects);
+
+}  // namespace touchstone::model
