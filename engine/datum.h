@@ -47,6 +47,17 @@ inline Bits bits_of(double v) {
   return {Kind::real, std::bit_cast<std::uint64_t>(v)};
 }
 
+/// Back from bits_of(); throws std::bad_variant_access if they are of another type.
+template <class T>
+T number_of(Bits from) {
+  if (from.kind != bits_of(T{}).kind) throw std::bad_variant_access();
+  if constexpr (std::is_same_v<T, double>) {
+    return std::bit_cast<double>(from.bits);
+  } else {
+    return static_cast<T>(from.bits);
+  }
+}
+
 /// The scalar that a kind and its bits mean. For a text the caller keeps the node from being freed.
 template <Platform P>
 std::optional<Scalar> decode(Bits from) {

@@ -62,41 +62,49 @@ class Execution {
   Execution& operator=(const Execution&) = delete;
 
   ExecuteResult run() {
-    while (true) {
-      if (auto end = ended()) return finish(std::move(*end));
-      if (effort_.attempts >= limits_.attempts) return finish(AttemptsExhausted{});
+    while (!ended()) {
+      if (result_.effort.attempts >= limits_.attempts) {
+        result_.outcome = AttemptsExhausted{};
+        break;
+      }
       if (worker_.claimed() && !await_turn()) continue;
-      if (auto outcome = attempt()) return finish(std::move(*outcome));
+      if (attempt()) break;
     }
+    finish();
+    return std::move(result_);
   }
 
  private:
-  using End = decltype(ExecuteResult::outcome);
-
   static constexpr Duration kStopCheck =
       std::chrono::milliseconds(10);  ///< between two looks at the stop flag
 
-  std::optional<End> ended() const {
-    if (limits_.stop != nullptr && limits_.stop->requested()) return Cancelled{};
-    if (limits_.deadline != kForever && P::now() >= limits_.deadline) return DeadlineExceeded{};
-    return std::nullopt;
+  /// True if the limits end it; the outcome says so then.
+  bool ended() {
+    if (limits_.stop != nullptr && limits_.stop->requested()) {
+      result_.outcome = Cancelled{};
+      return true;
+    }
+    if (limits_.deadline != kForever && P::now() >= limits_.deadline) {
+      result_.outcome = DeadlineExceeded{};
+      return true;
+    }
+    return false;
   }
 
-  /// Runs the body once and commits it. Nothing: try again.
-  std::optional<End> attempt() {
-    ++effort_.attempts;
+  /// Runs the body once and commits it. True if that ended the execution, with the outcome set.
+  bool attempt() {
+    ++result_.effort.attempts;
     worker_.counters().attempts.add(1);
     View<P> view(*worker_.slot_, store_.epoch_);
     Context<P> context(store_, process_, view, worker_.scratch_);
-    if (auto refused = run_body(context)) return refused;
+    run_body(context);
+    if (context.refused_) return refuse(std::move(*context.refused_));
     view.unpin();  // the commit needs the version only
     P::fault_point("execute:body_done");
-    std::optional<End> end = submit(context, view);
-    if (end && std::holds_alternative<Committed>(*end)) publish(std::get<Committed>(*end).version);
-    return end;
+    return submit(context, view.version());
   }
 
-  std::optional<End> run_body(Context<P>& context) {
+  void run_body(Context<P>& context) {
     const BodyFrame<P> frame(&store_);
     const bool timed = worker_.failures_ > 0 || worker_.claimed();  // a first attempt need not know the time
     const Time begin = timed ? P::now() : Time{};
@@ -107,38 +115,42 @@ class Execution {
     } catch (const AttemptSpoiled&) {
     }
     if (timed) worker_.longest_attempt_ = std::max(worker_.longest_attempt_, P::now() - begin);
-    if (!context.refused_) return std::nullopt;
-    worker_.counters().rejected.add(1);
-    return End(*context.refused_);
   }
 
-  /// Commits an attempt, however often the gate sends it back. Nothing: run the body again.
-  std::optional<End> submit(const Context<P>& context, const View<P>& view) {
+  bool refuse(Rejected why) {
+    worker_.counters().rejected.add(1);
+    result_.outcome = std::move(why);
+    return true;
+  }
+
+  bool commit(Version version, CommitPath path) {
+    worker_.succeeded(path);
+    result_.outcome = Committed{version, path};
+    if (!worker_.scratch_.effects.empty()) publish(version);
+    return true;
+  }
+
+  /// Commits an attempt, however often the gate sends it back. False: run the body again.
+  bool submit(const Context<P>& context, Version version) {
     Scratch<P>& scratch = worker_.scratch_;
-    if (scratch.writes.empty() && context.spoiled_ == nullptr) {
-      worker_.succeeded(CommitPath::empty);
-      return End(Committed{view.version(), CommitPath::empty});
-    }
+    if (scratch.writes.empty() && context.spoiled_ == nullptr) return commit(version, CommitPath::empty);
     if (auto refused = Resolver<P>(store_.index_).resolve(scratch.writes, scratch.puts)) {
-      worker_.counters().rejected.add(1);
-      return End(std::move(*refused));
+      return refuse(std::move(*refused));
     }
-    const CommitRequest<P> request{view.version(), footprint(), scratch.puts};
+    const CommitRequest<P> request{version, footprint(), scratch.puts};
     while (true) {
       const auto outcome = context.spoiled_ != nullptr
                                ? store_.committer_.refuse(context.spoiled_, worker_.claim_if_any())
                                : store_.committer_.attempt(request, *worker_.slot_, worker_.claim_if_any());
       switch (outcome.kind) {
         case AttemptOutcome<P>::committed:
-          worker_.succeeded(outcome.path);
-          return End(Committed{outcome.version, outcome.path});
+          return commit(outcome.version, outcome.path);
         case AttemptOutcome<P>::under_scalar:
-          worker_.counters().rejected.add(1);
-          return End(Resolver<P>::under_scalar(outcome.below->path(), outcome.where->path()));
+          return refuse(Resolver<P>::under_scalar(outcome.below->path(), outcome.where->path()));
         case AttemptOutcome<P>::conflict:
-          ++effort_.conflicts;
+          ++result_.effort.conflicts;
           after_conflict(outcome);
-          return std::nullopt;
+          return false;
         case AttemptOutcome<P>::busy:
           worker_.counters().busy.add(1);
           if (!wait_at_gate(outcome.gate)) return ended();
@@ -180,14 +192,14 @@ class Execution {
       return false;
     }
     while (TicketGate<P>::closed(gate)) {
-      if (store_.options_.ticket && effort_.closings_waited >= store_.options_.busy_limit) {
+      if (store_.options_.ticket && result_.effort.closings_waited >= store_.options_.busy_limit) {
         worker_.counters().limit_joins.add(1);
         worker_.join();
         return false;
       }
       const auto now = store_.gate_.await_change(gate, next_check(), worker_.counters());
       if (now) {
-        effort_.closings_waited += TicketGate<P>::turns(gate, *now);
+        result_.effort.closings_waited += TicketGate<P>::turns(gate, *now);
         gate = *now;
       } else if (ended()) {
         return false;
@@ -211,7 +223,7 @@ class Execution {
       worker_.rejoin();
     } else if (status == TicketStatus::holding) {
       if (const std::uint64_t turn = worker_.claim_.token.load(); turn != 0) {  // else it has run out already
-        effort_.closings_waited += TicketGate<P>::turns(worker_.claim_.joined_at, turn);
+        result_.effort.closings_waited += TicketGate<P>::turns(worker_.claim_.joined_at, turn);
         worker_.claim_.joined_at = turn;
       }
       store_.drain(*worker_.slot_);
@@ -236,40 +248,41 @@ class Execution {
 
   void account(typename P::counter& counter, Time begin) {
     const Duration waited = P::now() - begin;
-    effort_.waited += waited;
+    result_.effort.waited += waited;
     counter.add(microseconds(waited));
   }
 
   static std::uint64_t microseconds(Duration d) { return static_cast<std::uint64_t>(d.count()) / 1000; }
 
+  /// E6. The sink may use this worker again, so the effects leave its scratch first.
   void publish(Version version) {
-    for (Effect& effect : worker_.scratch_.effects) {
+    std::vector<Effect> effects = std::move(worker_.scratch_.effects);
+    for (Effect& effect : effects) {
       effect.version = version;
       try {
         if (store_.options_.sink) store_.options_.sink(effect);
       } catch (...) {
         worker_.counters().effect_errors.add(1);
-        if (!effect_error_) effect_error_ = std::current_exception();
+        if (!result_.effect_error) result_.effect_error = std::current_exception();
       }
     }
   }
 
-  ExecuteResult finish(End outcome) {
+  void finish() {
     worker_.give_back();
-    effort_.expiries = worker_.expiries_;
+    Effort& effort = result_.effort;
+    effort.expiries = worker_.expiries_;
     Counters<P>& counters = worker_.counters();
-    counters.retries[std::min<std::size_t>(static_cast<std::size_t>(effort_.conflicts), kRetryBuckets - 1)]
-        .add(1);
-    counters.waits[log2_bucket<kWaitBuckets>(microseconds(effort_.waited))].add(1);
-    return {std::move(outcome), effort_, std::move(effect_error_)};
+    const auto conflicts = static_cast<std::size_t>(effort.conflicts);
+    counters.retries[std::min<std::size_t>(conflicts, kRetryBuckets - 1)].add(1);
+    counters.waits[log2_bucket<kWaitBuckets>(microseconds(effort.waited))].add(1);
   }
 
   Store<P>& store_;
   Worker<P>& worker_;
   const Process<P>& process_;
   const Limits<P>& limits_;
-  Effort effort_;
-  std::exception_ptr effect_error_;
+  ExecuteResult result_;
 };
 
 }  // namespace touchstone::engine

@@ -315,8 +315,7 @@ std::optional<T> Context<P>::get(const Key<P>& key) {
   }
   const Bits bits = read_bits(*cell);
   if (bits.kind == Kind::none) return std::nullopt;
-  if (bits.kind == Kind::text) throw std::bad_variant_access();
-  return std::get<T>(*decode<P>(bits));
+  return number_of<T>(bits);
 }
 
 }  // namespace touchstone::engine

@@ -19,8 +19,8 @@ using Version = std::uint64_t;
 enum class CommitPath : std::uint8_t { empty, fast, merged };
 
 struct Committed {
-  Version version;
-  CommitPath path;
+  Version version = 0;
+  CommitPath path = CommitPath::empty;
 };
 
 /// Where a worker stands with the priority ticket.
@@ -57,9 +57,9 @@ struct Effort {
 };
 
 struct ExecuteResult {
-  std::variant<Committed, Cancelled, DeadlineExceeded, AttemptsExhausted, Rejected> outcome;
-  Effort effort;
-  std::exception_ptr effect_error;  ///< what the sink threw, if it did; the commit stands
+  std::variant<Committed, Cancelled, DeadlineExceeded, AttemptsExhausted, Rejected> outcome{};
+  Effort effort{};
+  std::exception_ptr effect_error{};  ///< what the sink threw, if it did; the commit stands
 
   bool committed() const { return std::holds_alternative<Committed>(outcome); }
 };
