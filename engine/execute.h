@@ -2,16 +2,14 @@
 // execute(): runs a process until it is committed, handling Conflict and Busy by itself.
 //
 // Invariants, for a store with N workers (acceptance B4, B6, B10, B11):
-//   E1  A conflict counts only against a worker that holds no claim; the threshold-th in a row joins the
-//   queue. Busy never counts. E2  A worker with a claim runs its body only in its own turn, after the gate
-//   closed and earlier commits drained, and at once:
+//   E1  A conflict counts only against a worker that holds no claim; the threshold-th in a row joins the queue. Busy never counts.
+//   E2  A worker with a claim runs its body only in its own turn, after the gate closed and earlier commits drained, and at once:
 //       so that attempt cannot conflict while its lease lasts.
-//   E3  Busy resubmits the same attempt; after busy_limit closings waited out it joins the queue instead.
-//   E4  So an execute() sees at most `threshold` conflicts and `threshold` + 1 body runs, plus one of each
-//   for each expiry of its
-//       own lease, and waits out at most busy_limit + N - 1 turns of others between two of those.
-//   E5  However it ends (commit, exception, stop, deadline, attempt limit, refusal), the claim is given back
-//   first. E6  Effects reach the sink after the install and after E5, on this thread, in program order, once.
+//   E3  Busy resubmits the same attempt; after busy_limit turns of others it joins the queue instead.
+//   E4  So an execute() sees at most `threshold` conflicts and `threshold` + 1 body runs, plus one of each for each expiry of its
+//       own lease, waits at the closed gate at most busy_limit times, and in the queue for the N - 1 others at most.
+//   E5  However it ends (commit, exception, stop, deadline, attempt limit, refusal), the claim is given back first.
+//   E6  Effects reach the sink after the install and after E5, on this thread, in program order, once.
 
 #include "engine/backoff.h"
 #include "engine/worker.h"
@@ -192,14 +190,15 @@ class Execution {
       return false;
     }
     while (TicketGate<P>::closed(gate)) {
-      if (store_.options_.ticket && result_.effort.closings_waited >= store_.options_.busy_limit) {
+      if (store_.options_.ticket && turns_missed_ >= store_.options_.busy_limit) {
         worker_.counters().limit_joins.add(1);
         worker_.join();
         return false;
       }
       const auto now = store_.gate_.await_change(gate, next_check(), worker_.counters());
       if (now) {
-        result_.effort.closings_waited += TicketGate<P>::turns(gate, *now);
+        ++result_.effort.closings_waited;
+        turns_missed_ += TicketGate<P>::turns(gate, *now);
         gate = *now;
       } else if (ended()) {
         return false;
@@ -283,6 +282,7 @@ class Execution {
   const Process<P>& process_;
   const Limits<P>& limits_;
   ExecuteResult result_;
+  int turns_missed_ = 0;  ///< also those that passed in one wait, while this thread did not run
 };
 
 }  // namespace touchstone::engine

@@ -52,7 +52,7 @@ struct Effort {
   int attempts = 0;         ///< body runs
   int conflicts = 0;        ///< attempts that failed validation
   int expiries = 0;         ///< of its own leases
-  int closings_waited = 0;  ///< turns of other ticket holders that it waited out
+  int closings_waited = 0;  ///< waits for the gate to open, and turns of others before its own in the queue
   Duration waited{0};       ///< in back-off and at the gate
 };
 
