@@ -47,6 +47,10 @@ std::string_view name_of(SegmentErrc code) {
       return "stale_generation";
     case SegmentErrc::shut_down:
       return "shut_down";
+    case SegmentErrc::worker_died:
+      return "worker_died";
+    case SegmentErrc::job_failed:
+      return "job_failed";
     case SegmentErrc::system:
       return "system";
   }

@@ -37,6 +37,8 @@ enum class SegmentErrc : std::uint8_t {
   bad_payload,       ///< the payload does not have the checksum that its header says
   stale_generation,  ///< the name holds another generation than the handle
   shut_down,         ///< the owner was shut down
+  worker_died,       ///< a worker process ended before it answered
+  job_failed,        ///< the job threw; the message is what it said
   system,            ///< any other failure of a system call; see system_error
 };
 

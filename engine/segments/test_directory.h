@@ -33,11 +33,12 @@ inline std::string text_of(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-inline std::vector<std::string> segment_names(const std::string& directory) {
+/// Every file in the directory that begins with `prefix`, sorted.
+inline std::vector<std::string> files_in(const std::string& directory, std::string_view prefix = "") {
   std::vector<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(directory)) {
     const std::string name = entry.path().filename();
-    if (name.starts_with(kNamePrefix)) names.push_back(name);
+    if (name.starts_with(prefix)) names.push_back(name);
   }
   std::sort(names.begin(), names.end());
   return names;
@@ -54,7 +55,7 @@ class SegmentTest : public testing::Test {
 
   void TearDown() override {
     EXPECT_EQ(names(), std::vector<std::string>{}) << "left in " << directory_;
-    for (const std::string& name : segment_names(kDefaultDirectory)) {
+    for (const std::string& name : files_in(kDefaultDirectory, kNamePrefix)) {
       EXPECT_FALSE(name.starts_with("theus:" + session_ + ":")) << name << " is left";
     }
     EXPECT_TRUE(::waitpid(-1, nullptr, WNOHANG) == -1 && errno == ECHILD) << "a child process is left";
@@ -75,7 +76,7 @@ class SegmentTest : public testing::Test {
     return std::move(*opened);
   }
 
-  std::vector<std::string> names() const { return segment_names(directory_); }
+  std::vector<std::string> names() const { return files_in(directory_, kNamePrefix); }
   std::string path(const std::string& name) const { return directory_ + "/" + name; }
   bool exists(const std::string& name) const { return std::filesystem::exists(path(name)); }
 

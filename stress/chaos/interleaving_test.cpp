@@ -74,15 +74,15 @@ class AcceptanceC6 : public ChaosTest {
   std::optional<SegmentOwner> owner_;  ///< of a scheduled process; empty in the test itself
 };
 
-/// Session and pid of the orphans are those of the owner that starts: pid reuse, in its sharpest form. The reaper may
-/// have judged them before the owner took the lock.
+/// Session, pid and key of the orphan are those of the owner that starts: pid reuse, in its sharpest form. The reaper
+/// may have listed and judged the orphan before the owner took the lock, swept it and published its own.
 TEST_F(AcceptanceC6, AReaperAndARestartingOwner) {
   const ScheduledProcess owner{.name = "restarting owner",
                                .prepare =
                                    [&] {
                                      engine::become_main();
                                      put(engine::control_name(session(), ::getpid()));
-                                     put(own_name("orphan"));
+                                     put(own_name("frame"));
                                    },
                                .act = [&] { open_and_allocate(owner_, "frame"); },
                                .conclude = [&] { return conclude(owner_); }};
@@ -145,7 +145,7 @@ TEST_F(AcceptanceC6, TwoReapersAndARestartingOwner) {
                                .prepare =
                                    [&] {
                                      engine::become_main();
-                                     put(own_name("orphan"));
+                                     put(own_name("frame"));
                                    },
                                .act = [&] { open_and_allocate(owner_, "frame"); },
                                .conclude = [&] { return conclude(owner_); }};

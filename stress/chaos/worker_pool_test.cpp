@@ -1,0 +1,284 @@
+// The worker pool: acceptance C12, what a worker may not do (C8), and that no process outlives its main.
+
+#include "engine/segments/worker_pool.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <fstream>
+#include <stdexcept>
+#include <thread>
+
+#include "engine/segments/protections.h"
+#include "engine/store.h"
+#include "stress/chaos/child.h"
+#include "stress/chaos/crash_points.h"
+#include "stress/chaos/segment_test.h"
+
+namespace touchstone::chaos {
+namespace {
+
+using engine::bytes_of;
+using engine::Job;
+using engine::JobRequest;
+using engine::WorkerPool;
+
+class WorkerPoolTest : public ChaosTest {
+ protected:
+  WorkerPool open(const Job& job, unsigned workers, unsigned attempts = 1) const {
+    auto pool =
+        WorkerPool::open(job, {.workers = workers, .attempts = attempts, .output_directories = {output()}});
+    if (!pool) throw std::runtime_error(why(pool));
+    return std::move(*pool);
+  }
+
+  void SetUp() override {
+    ChaosTest::SetUp();
+    engine::become_main();
+    ::mkdir(output().c_str(), 0700);
+  }
+
+  std::string output() const { return path("output"); }
+};
+
+std::string echo(const JobRequest& request) {
+  return "did " + request.inputs;
+}
+
+TEST_F(WorkerPoolTest, AnswersEveryJobInAProcessOfItsOwn) {
+  WorkerPool pool = open([](const JobRequest&) { return std::to_string(::getpid()); }, 2);
+  const auto pid = pool.run({});
+  ASSERT_TRUE(pid) << why(pid);
+  EXPECT_NE(*pid, std::to_string(::getpid()));
+  WorkerPool echoes = open(echo, 1);
+  const std::string large(3'000'000, 'x');
+  EXPECT_EQ(*echoes.run({.inputs = large, .segments = {}}), "did " + large);
+  EXPECT_EQ(*echoes.run({.inputs = "", .segments = {}}), "did ");
+}
+
+TEST_F(WorkerPoolTest, ReportsWhatAJobThrows) {
+  WorkerPool pool = open([](const JobRequest&) -> std::string { throw std::runtime_error("no frame"); }, 1);
+  for (int i = 0; i < 2; ++i) {
+    const auto answer = pool.run({});
+    EXPECT_EQ(expect_refusal(answer, SegmentErrc::job_failed), "");
+    EXPECT_EQ(answer.error().message, "no frame");
+  }
+}
+
+TEST_F(WorkerPoolTest, ServesMoreThreadsThanItHasWorkers) {
+  WorkerPool pool = open(echo, 2);
+  std::vector<std::thread> callers;
+  std::atomic<int> right{0};
+  for (int t = 0; t < 4; ++t) {
+    callers.emplace_back([&, t] {
+      for (int i = 0; i < 50; ++i) {
+        const std::string input = std::to_string(t * 100 + i);
+        const auto answer = pool.run({.inputs = input, .segments = {}});
+        if (answer && *answer == "did " + input) ++right;
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(right, 200);
+}
+
+/// The source's parallel process: declared inputs and a handle go out, writes come back, and main commits them.
+TEST_F(WorkerPoolTest, MainCommitsWhatAWorkerReturns) {
+  WorkerPool pool = open(
+      [directory = directory()](const JobRequest& request) {
+        const auto seen = Attachment::attach(request.segments.at(0), directory);
+        if (!seen) throw std::runtime_error(why(seen));
+        int sum = std::stoi(request.inputs);
+        for (std::byte byte : seen->bytes()) sum += std::to_integer<int>(byte);
+        return std::to_string(sum);
+      },
+      1);
+  SegmentOwner owner = this->owner();
+  const auto frame = owner.allocate("frame", 1000, [](std::span<std::byte> payload) {
+    for (std::byte& byte : payload) byte = std::byte{2};
+  });
+  ASSERT_TRUE(frame) << why(frame);
+  engine::Store<> store;
+  auto worker = store.worker();
+  store.compare_and_swap(0, engine::WriteSet{}.set("bias", 5), &worker);
+  const auto process = store.process("sum", {.inputs = {"bias"}, .outputs = {"sum"}}, [&](auto& context) {
+    const std::string bias = std::to_string(context.read("bias")->integer());
+    const auto answer = pool.run({.inputs = bias, .segments = {*frame}});
+    if (!answer) throw std::runtime_error(why(answer));
+    context.set("sum", std::stoi(*answer));
+  });
+  EXPECT_TRUE(store.execute(worker, process).committed());
+  EXPECT_EQ(store.read("sum")->integer(), 2005);
+}
+
+using AcceptanceC12 = WorkerPoolTest;
+
+/// The job kills its own process: for the caller there is no difference.
+std::string die_once(const JobRequest& request) {
+  if (::access(request.inputs.c_str(), F_OK) != 0) {
+    ::close(::open(request.inputs.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    ::raise(SIGKILL);
+  }
+  return "done";
+}
+
+TEST_F(AcceptanceC12, AWorkerKilledInTheMiddleIsATypedErrorAndThePoolRefills) {
+  WorkerPool pool = open(
+      [](const JobRequest& request) {
+        if (request.inputs == "die") ::raise(SIGKILL);
+        return request.inputs;
+      },
+      2);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(expect_refusal(pool.run({.inputs = "die", .segments = {}}), SegmentErrc::worker_died), "");
+    EXPECT_EQ(pool.idle_workers().size(), 2u);
+    EXPECT_EQ(*pool.run({.inputs = "work", .segments = {}}), "work");
+  }
+}
+
+TEST_F(AcceptanceC12, AJobIsRunAgainWhenItMayBe) {
+  WorkerPool pool = open(die_once, 1, 2);
+  const auto answer = pool.run({.inputs = output() + "/mark", .segments = {}});
+  ASSERT_TRUE(answer) << why(answer);
+  EXPECT_EQ(*answer, "done");
+  EXPECT_EQ(pool.idle_workers().size(), 1u);
+}
+
+TEST_F(AcceptanceC12, AJobThatKillsEveryWorkerEnds) {
+  WorkerPool pool = open(
+      [](const JobRequest&) -> std::string {
+        ::raise(SIGKILL);
+        return "";
+      },
+      2, 5);
+  EXPECT_EQ(expect_refusal(pool.run({}), SegmentErrc::worker_died), "");
+  EXPECT_EQ(pool.idle_workers().size(), 2u);
+}
+
+/// A worker that dies while nobody uses it costs no job anything: none was begun.
+TEST_F(AcceptanceC12, AWorkerKilledBetweenJobsCostsNobodyAnything) {
+  WorkerPool pool = open(echo, 2);
+  for (pid_t worker : pool.idle_workers()) {
+    ::kill(worker, SIGKILL);
+    while (::kill(worker, 0) == 0) std::this_thread::yield();
+  }
+  EXPECT_EQ(*pool.run({.inputs = "a job", .segments = {}}), "did a job");
+}
+
+TEST_F(AcceptanceC12, AKilledNurseryIsATypedErrorAndNoHang) {
+  WorkerPool pool = open([](const JobRequest&) { return std::to_string(::getppid()); }, 1);
+  const auto nursery = pool.run({});
+  ASSERT_TRUE(nursery);
+  ::kill(std::stoi(*nursery), SIGKILL);
+  while (pool.run({})) {
+    // The kernel takes a moment to carry the death from the nursery to the worker.
+  }
+  EXPECT_EQ(expect_refusal(pool.run({}), SegmentErrc::worker_died), "");
+}
+
+TEST_F(AcceptanceC12, AChildOfMainMayNotUseThePool) {
+  WorkerPool pool = open(echo, 1);
+  EXPECT_EQ(report_of_child([&] { return expect_refusal(pool.run({}), SegmentErrc::worker_role); }), "");
+  EXPECT_EQ(*pool.run({.inputs = "still there", .segments = {}}), "did still there");
+}
+
+/// Adopts whatever its descendants leave behind, so that they can be waited for.
+class Subreaper {
+ public:
+  Subreaper() { ::prctl(PR_SET_CHILD_SUBREAPER, 1); }
+  ~Subreaper() { ::prctl(PR_SET_CHILD_SUBREAPER, 0); }
+
+  /// Comes back when no descendant is left; a worker that outlives its main would hang here, until the watchdog.
+  static void wait_until_all_are_gone() {
+    while (::waitpid(-1, nullptr, __WALL) > 0 || errno == EINTR) {
+      // One more is gone.
+    }
+  }
+};
+
+TEST_F(AcceptanceC12, KillingMainLeavesNoWorker) {
+  const Subreaper subreaper;
+  Gate busy;
+  Child main = Child::start([&]() -> std::string {
+    engine::become_main();
+    WorkerPool pool = open(
+        [&](const JobRequest&) -> std::string {
+          busy.open();
+          wait_for_ever();
+        },
+        3);
+    return why(pool.run({}));
+  });
+  ASSERT_TRUE(busy.wait());
+  main.kill();
+  Subreaper::wait_until_all_are_gone();
+}
+
+/// kill -9 of main at every system call of opening a pool and running a job in it.
+TEST_F(AcceptanceC12, KillOfMainAtEverySystemCallOfThePoolLeavesNoWorker) {
+  if (const std::string skip = why_no_ptrace(); !skip.empty()) GTEST_SKIP() << "expected skip: " << skip;
+  const Subreaper subreaper;
+  CrashPoints points;
+  const auto start_and_run = [&] {
+    engine::become_main();
+    WorkerPool pool = open(echo, 2);
+    return pool.run({.inputs = "x", .segments = {}}) ? 0 : 1;
+  };
+  points.enumerate({.act = start_and_run}, [] { Subreaper::wait_until_all_are_gone(); });
+  points.print();
+}
+
+class AcceptanceC8Landlock : public WorkerPoolTest {};
+
+/// As root: no mode stops it, only the kernel's sandbox does. Every attempt is made in a worker, by name.
+TEST_F(AcceptanceC8Landlock, AWorkerCanWriteNowhereButWhereItIsToldTo) {
+  if (engine::landlock_abi() == 0) GTEST_SKIP() << "expected skip: this kernel has no Landlock";
+  WorkerPool pool = open(
+      [directory = directory(), output = output(), options = options()](const JobRequest& request) {
+        std::string wrong;
+        const std::string file = directory + "/" + std::string(request.segments.at(0).name());
+        const auto refused = [&](const char* what, bool succeeded) {
+          if (succeeded || (errno != EACCES && errno != EXDEV)) wrong += std::string(what) + "; ";
+        };
+        refused("open for writing", ::open(file.c_str(), O_RDWR | O_CLOEXEC) >= 0);
+        refused("create", ::open((directory + "/new").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600) >= 0);
+        refused("O_TMPFILE", ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600) >= 0);
+        refused("unlink", ::unlink(file.c_str()) == 0);
+        refused("rename", ::rename(file.c_str(), (directory + "/other").c_str()) == 0);
+        refused("link out of the output", ::link(file.c_str(), (output + "/link").c_str()) == 0);
+        if (engine::landlock_abi() >= 3) refused("truncate", ::truncate(file.c_str(), 0) == 0);
+        if (!Attachment::attach(request.segments.at(0), directory)) wrong += "cannot attach; ";
+        if (!(std::ofstream(output + "/result") << "x" << std::flush)) wrong += "cannot write its output; ";
+        wrong += expect_refusal(SegmentOwner::open(options), SegmentErrc::worker_role);
+        engine::become_main();  // a worker that breaks the rule still has the kernel against it
+        if (SegmentOwner::open(options)) wrong += "owns segments; ";
+        return wrong;
+      },
+      1);
+  SegmentOwner owner = this->owner();
+  const auto handle = owner.allocate("frame", bytes_of("x"));
+  ASSERT_TRUE(handle);
+  const auto wrong = pool.run({.inputs = "", .segments = {*handle}});
+  ASSERT_TRUE(wrong) << why(wrong);
+  EXPECT_EQ(*wrong, "");
+  EXPECT_EQ(why(owner.audit()), "");
+}
+
+TEST_F(AcceptanceC8Landlock, AnOutputDirectoryThatIsNotThereIsNamed) {
+  if (engine::landlock_abi() == 0) GTEST_SKIP() << "expected skip: this kernel has no Landlock";
+  const auto pool = WorkerPool::open(echo, {.workers = 1, .output_directories = {directory() + "/missing"}});
+  ASSERT_FALSE(pool);
+  EXPECT_EQ(pool.error().code, SegmentErrc::bad_directory);
+  EXPECT_NE(pool.error().message.find("/missing"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace touchstone::chaos
