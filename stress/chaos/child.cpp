@@ -72,6 +72,13 @@ std::optional<Child> Child::start_by(const std::function<pid_t()>& fork_call, co
 Child::Child(Child&& other) noexcept
     : pid_(std::exchange(other.pid_, -1)), report_(std::exchange(other.report_, -1)) {}
 
+/// As a swap: what this one was dies with the other.
+Child& Child::operator=(Child&& other) noexcept {
+  std::swap(pid_, other.pid_);
+  std::swap(report_, other.report_);
+  return *this;
+}
+
 Child::~Child() {
   kill();
   if (report_ >= 0) ::close(report_);

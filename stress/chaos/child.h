@@ -32,7 +32,7 @@ class Child {
   static std::optional<Child> start_by(const std::function<pid_t()>& fork_call, const Body& body);
 
   Child(Child&& other) noexcept;
-  Child& operator=(Child&&) = delete;
+  Child& operator=(Child&& other) noexcept;
   ~Child();
 
   pid_t pid() const { return pid_; }
