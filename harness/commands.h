@@ -18,4 +18,7 @@ void add_check_command(CLI::App& app, int& exit_status);
 void add_doctor_command(CLI::App& app, int& exit_status);
 void add_reap_command(CLI::App& app, int& exit_status);
 
+void add_replay_command(CLI::App& app, int& exit_status);
+void add_verify_command(CLI::App& app, int& exit_status);
+
 }  // namespace touchstone::harness

@@ -17,6 +17,8 @@ int main(int argc, char** argv) {
   add_check_command(app, exit_status);
   add_doctor_command(app, exit_status);
   add_reap_command(app, exit_status);
+  add_replay_command(app, exit_status);
+  add_verify_command(app, exit_status);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -12,7 +12,7 @@
 
 #include <fmt/format.h>
 
-#include <atomic>
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <thread>
@@ -21,6 +21,7 @@
 #include "harness/engine_under_test.h"
 #include "harness/recorder.h"
 #include "harness/seed.h"
+#include "harness/start_together.h"
 #include "harness/workload.h"
 #include "model/history.h"
 
@@ -62,23 +63,20 @@ model::History run_on_threads(const EngineSettings& settings, const Workload& wo
   E engine(settings);
   Recorder recorder(workload.clients.size(),
                     workload.steps() / std::max<std::size_t>(1, workload.clients.size()));
-  std::atomic<std::size_t> missing{workload.clients.size()};
-  std::vector<std::thread> threads;
-  for (std::size_t id = 0; id < workload.clients.size(); ++id) {
-    threads.emplace_back([&, id, pauses = Seed(stream.next()).stream("pauses")]() mutable {
-      auto client = engine.client(static_cast<int>(id));
-      std::uint64_t known = 0;
-      missing.fetch_sub(1);
-      while (missing.load() != 0) std::this_thread::yield();
-      for (const auto& step : workload.clients[id]) {
-        if (pauses.chance(1, 8)) std::this_thread::yield();
-        const auto response = recorder.call(id, client, step.at(known));
-        if (!response) return;
-        if (const auto seen = version_seen(*response)) known = std::max(known, *seen);
-      }
-    });
-  }
-  for (auto& thread : threads) thread.join();
+  std::vector<Stream> pauses;
+  for (std::size_t id = 0; id < workload.clients.size(); ++id)
+    pauses.push_back(Seed(stream.next()).stream("pauses"));
+  start_together(static_cast<int>(workload.clients.size()), [&](int client_id) {
+    const auto id = static_cast<std::size_t>(client_id);
+    auto client = engine.client(client_id);
+    std::uint64_t known = 0;
+    for (const auto& step : workload.clients[id]) {
+      if (pauses[id].chance(1, 8)) std::this_thread::yield();
+      const auto response = recorder.call(id, client, step.at(known));
+      if (!response) return;
+      if (const auto seen = version_seen(*response)) known = std::max(known, *seen);
+    }
+  });
   return std::move(recorder).history(rules_for(settings, E::kCapabilities));
 }
 

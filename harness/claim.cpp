@@ -1,0 +1,100 @@
+#include "harness/claim.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "harness/failure_report.h"
+
+namespace touchstone::harness {
+
+std::string to_text(const Tried& tried) {
+  std::string text;
+  const auto add = [&](std::uint64_t count, const char* what) {
+    if (count == 0) return;
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, what);
+  };
+  add(tried.rounds, tried.rounds == 1 ? "round" : "rounds");
+  add(tried.operations, "operations");
+  add(tried.schedules, "schedules");
+  add(tried.kills, "kills");
+  return text;
+}
+
+ClaimRun::ClaimRun(std::string claim, Options options)
+    : claim_(std::move(claim)),
+      options_(std::move(options)),
+      seed_(options_.seed.derive(claim_)),
+      deadline_(Clock::now() + options_.share) {}
+
+std::optional<std::string> ClaimRun::replayed(std::string_view option) const {
+  for (const auto& candidate : options_.replaying)
+    if (candidate.name == option) return candidate.value;
+  return std::nullopt;
+}
+
+std::uint64_t ClaimRun::first_round() const {
+  const auto text = replayed("round");
+  std::uint64_t round = 0;
+  if (text) std::from_chars(text->data(), text->data() + text->size(), round);
+  return round;
+}
+
+bool ClaimRun::begin_round(std::uint64_t number) {
+  const bool first = number == first_round();
+  const bool once = repeats_one_round() && options_.replay_class != ReplayClass::workload;
+  if (!first && (once || !time_left())) return false;
+  round_ = repeats_one_round() ? first_round() : number;
+  extra_.clear();
+  announce();
+  return true;
+}
+
+void ClaimRun::end_round() {
+  ++tried_.rounds;
+  if (options_.progress) options_.progress(tried_);
+}
+
+void ClaimRun::on_failure_replay(std::string option, std::string value) {
+  for (auto& known : extra_) {
+    if (known.name == option) {
+      known.value = std::move(value);
+      announce();
+      return;
+    }
+  }
+  extra_.push_back({std::move(option), std::move(value)});
+  announce();
+}
+
+std::vector<ReplayOption> ClaimRun::replay_options() const {
+  std::vector<ReplayOption> all = {{"round", std::to_string(round_)}};
+  all.insert(all.end(), extra_.begin(), extra_.end());
+  if (const auto engine = replayed("engine")) all.push_back({"engine", *engine});
+  return all;
+}
+
+void ClaimRun::announce() const {
+  announce_replay({options_.replay_class, options_.seed, ClaimTarget{claim_}, replay_options()});
+}
+
+void ClaimRegistry::add(Claim claim) {
+  if (find(claim.name) != nullptr) throw std::logic_error("two claims are named " + claim.name);
+  claims_.push_back(std::move(claim));
+}
+
+void ClaimRegistry::sort() {
+  const auto before = [](const Claim& a, const Claim& b) {
+    if (a.name[0] != b.name[0]) return a.name[0] < b.name[0];
+    return a.name.size() != b.name.size() ? a.name.size() < b.name.size() : a.name < b.name;
+  };
+  std::stable_sort(claims_.begin(), claims_.end(), before);
+}
+
+const Claim* ClaimRegistry::find(std::string_view name) const {
+  for (const auto& claim : claims_)
+    if (claim.name == name) return &claim;
+  return nullptr;
+}
+
+}  // namespace touchstone::harness

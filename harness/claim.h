@@ -1,0 +1,164 @@
+#pragma once
+// A claim: one promise of the source, and a function that tries to refute it for as long as it is given.
+//
+//   void check_strict(ClaimRun& run) {
+//     run.rounds([&](Seed seed) {                                  // until the time is up; one seed each
+//       ...
+//       run.require(commits == 1, "{} of 10 commits succeeded, not 1", commits);
+//       run.tried().operations += 10;
+//     });
+//   }
+//   registry.add({"A1", "strict mode: one of ten commits wins", "threads", ReplayClass::workload, 1, check_strict});
+//
+// Rules:
+//   Q1  A check that returns has held; one that throws is violated; one that tried nothing is a defect of the check.
+//   Q2  Everything random comes from the seed of the round, so that `--round N` in a replay line repeats that round.
+//   Q3  In a replay of a workload the round is repeated until it fails or the time is up, because the interleaving is
+//       not in the seed; an exact round runs once.
+//
+// Thread safety: a ClaimRun belongs to one thread, but for require(), which any thread of the check may call and which
+// then throws there.
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "harness/artifact.h"
+#include "harness/replay.h"
+#include "harness/seed.h"
+
+namespace touchstone::harness {
+
+/// How much a check has tried; what is zero is not shown.
+struct Tried {
+  std::uint64_t rounds = 0;
+  std::uint64_t operations = 0;
+  std::uint64_t schedules = 0;
+  std::uint64_t kills = 0;
+
+  friend bool operator==(const Tried&, const Tried&) = default;
+};
+
+std::string to_text(const Tried& tried);
+
+struct ClaimViolated : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// The check could not decide, and says why: a kernel feature is missing, a search met its budget.
+struct ClaimInconclusive : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+class ClaimRun {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  struct Options {
+    Seed seed{0};                              ///< of the process; the claim's own derives from it
+    std::chrono::nanoseconds share{0};         ///< of the budget
+    Artifact* artifact = nullptr;              ///< where to keep what explains a failure
+    std::vector<ReplayOption> replaying = {};  ///< the options of the line that is replayed
+    ReplayClass replay_class = ReplayClass::workload;
+    bool is_replay = false;
+    std::function<void(const Tried&)> progress = {};
+  };
+
+  ClaimRun(std::string claim, Options options);
+
+  /// Calls `round(seed)` with a seed of its own until the share is used up, but at least once.
+  template <class Round>
+  void rounds(Round round) {
+    for (std::uint64_t number = first_round(); begin_round(number); ++number) {
+      round(seed_.derive("round").derive(std::to_string(repeats_one_round() ? first_round() : number)));
+      end_round();
+    }
+  }
+
+  /// Calls `once()` a single time: for a check that time does not make better.
+  template <class Once>
+  void once(Once check) {
+    begin_round(first_round());
+    check(seed_.derive("round").derive("0"));
+    end_round();
+  }
+
+  template <class... Arguments>
+  void require(bool holds, fmt::format_string<Arguments...> message, Arguments&&... arguments) const {
+    if (!holds) throw ClaimViolated(fmt::format(message, std::forward<Arguments>(arguments)...));
+  }
+
+  bool time_left() const { return Clock::now() < deadline_; }
+  std::chrono::nanoseconds share() const { return options_.share; }
+  Tried& tried() { return tried_; }
+  const Tried& tried() const { return tried_; }
+  const std::string& claim() const { return claim_; }
+
+  /// The option of the line that is replayed: a schedule, a crash point.
+  std::optional<std::string> replayed(std::string_view option) const;
+
+  /// Adds to the replay line of a failure that may come now.
+  void on_failure_replay(std::string option, std::string value);
+
+  /// What a replay line of this moment says beside claim, class and seed.
+  std::vector<ReplayOption> replay_options() const;
+
+  Artifact* artifact() const { return options_.artifact; }
+
+ private:
+  std::uint64_t first_round() const;
+  bool repeats_one_round() const { return options_.is_replay && replayed("round").has_value(); }
+  bool begin_round(std::uint64_t number);
+  void end_round();
+  void announce() const;
+
+  std::string claim_;
+  Options options_;
+  Seed seed_;
+  Clock::time_point deadline_;
+  Tried tried_;
+  std::uint64_t round_ = 0;
+  std::vector<ReplayOption> extra_;
+};
+
+struct Claim {
+  std::string name;
+  std::string promise;
+  std::string technique;
+  ReplayClass replay_class = ReplayClass::workload;
+  unsigned weight = 1;  ///< of its share of the budget; 0: runs once and takes what it takes
+  std::function<void(ClaimRun&)> check;
+};
+
+/// The claims of one engine, in the order of the report.
+class ClaimRegistry {
+ public:
+  explicit ClaimRegistry(std::string engine) : engine_(std::move(engine)) {}
+
+  /// A second claim of the same name is a defect: std::logic_error.
+  void add(Claim claim);
+
+  /// By letter, then by number: A2 before A10.
+  void sort();
+
+  const std::string& engine() const { return engine_; }
+  const std::vector<Claim>& claims() const { return claims_; }
+  const Claim* find(std::string_view name) const;
+
+ private:
+  std::string engine_;
+  std::vector<Claim> claims_;
+};
+
+/// Fills the registry for an engine by name; defined by whoever links the tool (stress/claims). Nothing: no engine of
+/// this name.
+std::optional<ClaimRegistry> claims_of(std::string_view engine);
+
+}  // namespace touchstone::harness

@@ -1,0 +1,93 @@
+// The tool as a person or a CI job calls it: statuses, the shape of its output, and what it says about wrong words.
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "harness/duration_option.h"
+
+namespace touchstone::harness {
+namespace {
+
+class VerifyCommand : public testing::Test {
+ protected:
+  VerifyCommand() : out_(testing::TempDir() + "command_verify." + std::to_string(::getpid())) {}
+  ~VerifyCommand() override { std::filesystem::remove_all(out_); }
+
+  int touchstone(const std::string& arguments) {
+    FILE* pipe = ::popen(("'" TOUCHSTONE_TOOL "' " + arguments + " 2>&1").c_str(), "r");
+    std::array<char, 4096> buffer;
+    output_.clear();
+    while (std::size_t n = std::fread(buffer.data(), 1, buffer.size(), pipe))
+      output_.append(buffer.data(), n);
+    const int status = ::pclose(pipe);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+
+  std::filesystem::path out_;
+  std::string output_;
+};
+
+TEST_F(VerifyCommand, ChecksTheTrivialEngine) {
+  EXPECT_EQ(touchstone("verify --engine simple --budget 500ms --seed 0x1 --json --out " + out_.string()), 0)
+      << output_;
+  const auto json = nlohmann::json::parse(output_);
+  EXPECT_EQ(json.at("seed"), "0x0000000000000001");
+  EXPECT_GE(json.at("held").get<int>(), 9);
+  EXPECT_TRUE(std::filesystem::exists(out_ / "report.json"));
+}
+
+TEST_F(VerifyCommand, PrintsTheSeedFirstAndATableWithoutProgressWhenPiped) {
+  EXPECT_EQ(touchstone("verify --claim A3 --claim A9 --seed 0x2 --out " + out_.string()), 0) << output_;
+  EXPECT_EQ(output_.find("seed 0x0000000000000002\nclaim "), 0u) << output_;
+  EXPECT_NE(output_.find("\nA3 "), std::string::npos) << output_;
+  EXPECT_EQ(output_.find('\r'), std::string::npos) << "progress in a pipe";
+}
+
+TEST_F(VerifyCommand, SaysWhatWasWrongWithItsWords) {
+  EXPECT_EQ(touchstone("verify --engine other"), 64);
+  EXPECT_NE(output_.find("no engine is named \"other\""), std::string::npos) << output_;
+  EXPECT_EQ(touchstone("verify --budget soon"), 64);
+  EXPECT_NE(output_.find("--budget \"soon\""), std::string::npos) << output_;
+  EXPECT_EQ(touchstone("verify --claim Z9"), 64);
+  EXPECT_NE(output_.find("\"Z9\""), std::string::npos) << output_;
+  EXPECT_EQ(touchstone("verify --seed 0xg"), 64);
+  EXPECT_EQ(touchstone("verify --what"), 64);
+}
+
+TEST_F(VerifyCommand, ReplayTakesTheLineQuotedOrNot) {
+  const std::string words = "replay --claim A3 --class exact --seed 0x5 --round 0 --engine reference";
+  EXPECT_EQ(touchstone(words), 0) << output_;
+  EXPECT_NE(output_.find("seed 0x0000000000000005\nA3: "), std::string::npos) << output_;
+  EXPECT_EQ(touchstone("replay 'replay: build/dev/bin/touchstone " + words + "'"), 0) << output_;
+  EXPECT_NE(output_.find("held (1 round"), std::string::npos) << output_;
+}
+
+TEST_F(VerifyCommand, ReplayNamesWhatItCannotRepeat) {
+  EXPECT_EQ(touchstone("replay --claim A3 --class often --seed 1"), 65);
+  EXPECT_NE(output_.find("\"often\""), std::string::npos) << output_;
+  EXPECT_EQ(touchstone("replay --claim Z9 --class exact --seed 1"), 65);
+  EXPECT_NE(output_.find("\"Z9\""), std::string::npos) << output_;
+  EXPECT_EQ(touchstone("replay TOUCHSTONE_SEED=1 build/none/bin/none"), 65);
+  EXPECT_NE(output_.find("build/none/bin/none"), std::string::npos) << output_;
+  EXPECT_EQ(touchstone("replay"), 65);
+}
+
+TEST(Duration, ReadsUnitsAndRefusesTheRest) {
+  using std::chrono::milliseconds;
+  EXPECT_EQ(parse_duration("2m"), milliseconds(120'000));
+  EXPECT_EQ(parse_duration("1.5s"), milliseconds(1500));
+  EXPECT_EQ(parse_duration("90"), milliseconds(90'000));
+  EXPECT_EQ(parse_duration("250ms"), milliseconds(250));
+  for (const char* wrong : {"", "s", "-1s", "1 s", "1x", "nan", "inf", "1e9999h", "99999999h"})
+    EXPECT_FALSE(parse_duration(wrong)) << wrong;
+}
+
+}  // namespace
+}  // namespace touchstone::harness

@@ -1,0 +1,131 @@
+#include "harness/isolated.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <optional>
+
+namespace touchstone::harness {
+namespace {
+
+constexpr char kSaid = 's';
+constexpr char kReturned = 'r';
+constexpr std::size_t kHead = 1 + sizeof(std::uint32_t);
+
+/// The first whole message of `buffer`, taken out of it.
+std::optional<std::pair<char, std::string>> take_message(std::string& buffer) {
+  if (buffer.size() < kHead) return std::nullopt;
+  std::uint32_t length = 0;
+  std::memcpy(&length, buffer.data() + 1, sizeof length);
+  if (buffer.size() < kHead + length) return std::nullopt;
+  std::pair<char, std::string> message{buffer[0], buffer.substr(kHead, length)};
+  buffer.erase(0, kHead + length);
+  return message;
+}
+
+[[noreturn]] void be_the_child(int pipe, pid_t parent, const std::function<std::string(Isolated&)>& function,
+                               Isolated& self, const std::function<bool(const std::string&)>& answer) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != parent) ::_exit(1);  // it died before the line above
+  bool sent = false;
+  try {
+    sent = answer(function(self));
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "uncaught: %s\n", error.what());
+  }
+  std::fflush(nullptr);
+  ::close(pipe);
+  ::_exit(sent ? 0 : 70);
+}
+
+std::string how_it_ended(int status) {
+  if (WIFSIGNALED(status))
+    return fmt::format("signal {} ({})", WTERMSIG(status), ::strsignal(WTERMSIG(status)));
+  return fmt::format("exit status {}", WEXITSTATUS(status));
+}
+
+}  // namespace
+
+bool Isolated::send(char kind, const std::string& text) {
+  std::string message(1, kind);
+  const auto length = static_cast<std::uint32_t>(text.size());
+  message.append(reinterpret_cast<const char*>(&length), sizeof length);
+  message += text;
+  for (std::size_t done = 0; done < message.size();) {
+    const ssize_t n = ::write(pipe_, message.data() + done, message.size() - done);
+    if (n <= 0) return false;
+    done += static_cast<std::size_t>(n);
+  }
+  return true;
+}
+
+void Isolated::say(const std::string& text) {
+  pollfd writable{pipe_, POLLOUT, 0};
+  if (text.size() < 512 && ::poll(&writable, 1, 0) == 1) send(kSaid, text);  // below PIPE_BUF: all or nothing
+}
+
+Isolated::Outcome run_isolated(const std::function<std::string(Isolated&)>& function,
+                               std::chrono::nanoseconds patience,
+                               const std::function<void(const std::string&)>& heard) {
+  std::array<int, 2> pipe{};
+  if (::pipe2(pipe.data(), O_CLOEXEC) != 0) return {Isolated::Outcome::Kind::died, "no pipe"};
+  std::fflush(nullptr);
+  const pid_t parent = ::getpid();
+  const pid_t child = ::fork();
+  if (child < 0) return {Isolated::Outcome::Kind::died, "no process"};
+  if (child == 0) {
+    ::close(pipe[0]);
+    Isolated self(pipe[1]);
+    be_the_child(pipe[1], parent, function, self,
+                 [&self](const std::string& text) { return self.send(kReturned, text); });
+  }
+  ::close(pipe[1]);
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  std::string buffer;
+  std::optional<std::string> returned;
+  bool hung = false;
+  while (true) {
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    pollfd readable{pipe[0], POLLIN, 0};
+    const int ready =
+        ::poll(&readable, 1, static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 1'000'000)));
+    if (ready == 0 && left.count() <= 0) {
+      hung = true;
+      ::kill(child, SIGKILL);
+      break;
+    }
+    if (ready <= 0) continue;
+    std::array<char, 4096> part;
+    const ssize_t n = ::read(pipe[0], part.data(), part.size());
+    if (n <= 0) break;
+    buffer.append(part.data(), static_cast<std::size_t>(n));
+    while (auto message = take_message(buffer)) {
+      if (message->first == kSaid) {
+        heard(message->second);
+      } else {
+        returned = std::move(message->second);
+      }
+    }
+  }
+  ::close(pipe[0]);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  if (hung) return {Isolated::Outcome::Kind::hung, "no end in sight"};
+  if (returned && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+    return {Isolated::Outcome::Kind::returned, *returned};
+  return {Isolated::Outcome::Kind::died, how_it_ended(status)};
+}
+
+}  // namespace touchstone::harness

@@ -1,0 +1,43 @@
+#pragma once
+// Runs a function in a process of its own, so that a crash or a hang of it is an answer and not an end.
+//
+//   Isolated::Outcome outcome = run_isolated([](Isolated& self) { self.say("half"); return std::string("done"); },
+//                                            std::chrono::seconds(60), [](const std::string& said) { ... });
+//
+// The child is forked without exec: it sees the caller's memory. The calling process must have one thread (a child of
+// several may find locks held by threads that it does not have). The child dies with its parent.
+//
+// Thread safety: one thread.
+
+#include <chrono>
+#include <functional>
+#include <string>
+
+namespace touchstone::harness {
+
+class Isolated {
+ public:
+  struct Outcome {
+    enum class Kind { returned, died, hung } kind = Kind::died;
+    std::string text;  ///< what the function returned, or how it ended ("signal 11", "exit status 3")
+  };
+
+  /// In the child: tells the parent something on the way. Never blocks for long: what does not fit is dropped.
+  void say(const std::string& text);
+
+ private:
+  friend Outcome run_isolated(const std::function<std::string(Isolated&)>&, std::chrono::nanoseconds,
+                              const std::function<void(const std::string&)>&);
+  explicit Isolated(int pipe) : pipe_(pipe) {}
+
+  bool send(char kind, const std::string& text);
+
+  int pipe_;
+};
+
+/// Kills the child after `patience`.
+Isolated::Outcome run_isolated(const std::function<std::string(Isolated&)>& function,
+                               std::chrono::nanoseconds patience,
+                               const std::function<void(const std::string&)>& heard);
+
+}  // namespace touchstone::harness

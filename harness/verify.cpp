@@ -1,0 +1,213 @@
+#include "harness/verify.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+#include "harness/isolated.h"
+#include "harness/verify_table.h"
+
+namespace touchstone::harness {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Json = nlohmann::json;
+
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+Json json_of(const Tried& tried) {
+  return {{"rounds", tried.rounds},
+          {"operations", tried.operations},
+          {"schedules", tried.schedules},
+          {"kills", tried.kills}};
+}
+
+Tried tried_of(const Json& json) {
+  return {json.at("rounds"), json.at("operations"), json.at("schedules"), json.at("kills")};
+}
+
+/// Runs the check here and judges how it ended.
+Replayed run_check(const Claim& claim, ClaimRun& run) {
+  const auto ended = [&](ClaimVerdict verdict, std::string reason) {
+    return Replayed{verdict, std::move(reason), run.tried()};
+  };
+  try {
+    claim.check(run);
+  } catch (const ClaimInconclusive& why) {
+    return ended(ClaimVerdict::inconclusive, why.what());
+  } catch (const std::exception& why) {
+    return ended(ClaimVerdict::violated, why.what());
+  }
+  if (run.tried() == Tried{}) return ended(ClaimVerdict::inconclusive, "the check tried nothing");
+  return ended(ClaimVerdict::held, "");
+}
+
+std::string in_the_child(const Claim& claim, const VerifyOptions& options, std::chrono::nanoseconds share,
+                         const std::string& engine, Artifact* artifact, Isolated& self) {
+  ClaimRun::Options run_options{.seed = options.seed,
+                                .share = share,
+                                .artifact = artifact,
+                                .replaying = {{"engine", engine}},
+                                .replay_class = claim.replay_class};
+  auto last = Clock::now();
+  run_options.progress = [&](const Tried& tried) {
+    if (Clock::now() - last < std::chrono::milliseconds(100)) return;
+    last = Clock::now();
+    self.say(to_text(tried));
+  };
+  ClaimRun run(claim.name, std::move(run_options));
+  const Replayed ended = run_check(claim, run);
+  Json options_json = Json::array();
+  for (const auto& option : run.replay_options()) options_json.push_back({option.name, option.value});
+  return Json{{"verdict", static_cast<int>(ended.verdict)},
+              {"reason", ended.reason},
+              {"tried", json_of(ended.tried)},
+              {"options", options_json}}
+      .dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+ClaimReport check_isolated(const Claim& claim, const VerifyOptions& options, std::chrono::nanoseconds share,
+                           const std::string& engine, const std::function<void(const std::string&)>& heard) {
+  ClaimReport report{.claim = claim.name,
+                     .promise = claim.promise,
+                     .technique = claim.technique,
+                     .replay_class = claim.replay_class,
+                     .tried = {},
+                     .reason = "",
+                     .replay = ""};
+  Artifact artifact(options.out / claim.name);
+  ReplayLine line{claim.replay_class, options.seed, ClaimTarget{claim.name}, {{"engine", engine}}};
+  const auto begin = Clock::now();
+  const auto outcome = run_isolated(
+      [&](Isolated& self) {
+        return in_the_child(claim, options, share, engine, options.out.empty() ? nullptr : &artifact, self);
+      },
+      share + options.patience, heard);
+  report.seconds = seconds_since(begin);
+  if (outcome.kind == Isolated::Outcome::Kind::returned) {
+    const Json json = Json::parse(outcome.text);
+    report.verdict = static_cast<ClaimVerdict>(json.at("verdict").get<int>());
+    report.reason = json.at("reason");
+    report.tried = tried_of(json.at("tried"));
+    line.options.clear();
+    for (const auto& option : json.at("options")) line.options.push_back({option.at(0), option.at(1)});
+  } else {
+    report.verdict = ClaimVerdict::violated;
+    report.reason = (outcome.kind == Isolated::Outcome::Kind::hung ? "hung: " : "died: ") + outcome.text;
+  }
+  if (report.verdict != ClaimVerdict::held) report.replay = to_text(line, options.tool);
+  if (!options.out.empty() && !report.replay.empty())
+    artifact.write("replay.txt", report.reason + "\nreplay: " + report.replay + "\n");
+  return report;
+}
+
+std::vector<const Claim*> chosen(const ClaimRegistry& registry, const std::vector<std::string>& only) {
+  std::vector<const Claim*> claims;
+  for (const auto& name : only)
+    if (registry.find(name) == nullptr) throw std::invalid_argument(name);
+  for (const auto& claim : registry.claims())
+    if (only.empty() || std::find(only.begin(), only.end(), claim.name) != only.end())
+      claims.push_back(&claim);
+  return claims;
+}
+
+}  // namespace
+
+std::string_view to_text(ClaimVerdict verdict) {
+  switch (verdict) {
+    case ClaimVerdict::held:
+      return "held";
+    case ClaimVerdict::violated:
+      return "VIOLATED";
+    case ClaimVerdict::inconclusive:
+      return "inconclusive";
+  }
+  return "unknown";
+}
+
+std::size_t VerifyReport::count(ClaimVerdict verdict) const {
+  return static_cast<std::size_t>(std::count_if(claims.begin(), claims.end(),
+                                                [&](const auto& claim) { return claim.verdict == verdict; }));
+}
+
+int VerifyReport::exit_status() const {
+  if (count(ClaimVerdict::violated) > 0) return 1;
+  return count(ClaimVerdict::inconclusive) > 0 ? 2 : 0;
+}
+
+VerifyReport verify(const ClaimRegistry& registry, const VerifyOptions& options,
+                    const std::function<void(const ClaimReport&)>& finished) {
+  const auto claims = chosen(registry, options.only);
+  VerifyReport report{.engine = registry.engine(), .seed = options.seed, .claims = {}};
+  const auto begin = Clock::now();
+  const auto deadline = begin + options.budget;
+  std::int64_t weight_left = 0;
+  for (const auto* claim : claims) weight_left += claim->weight;
+  for (std::size_t i = 0; i < claims.size(); ++i) {
+    const Claim& claim = *claims[i];
+    const auto left =
+        std::max<std::chrono::nanoseconds>(deadline - Clock::now(), std::chrono::nanoseconds(0));
+    const std::int64_t weight = claim.weight;
+    const auto share = weight == 0 ? std::chrono::nanoseconds(0) : left * weight / weight_left;
+    weight_left -= weight;
+    if (options.progress) options.progress(claim, i, claims.size(), "");
+    report.claims.push_back(
+        check_isolated(claim, options, share, registry.engine(), [&](const std::string& said) {
+          if (options.progress) options.progress(claim, i, claims.size(), said);
+        }));
+    if (finished) finished(report.claims.back());
+  }
+  report.seconds = seconds_since(begin);
+  if (!options.out.empty()) write_report(report, options.out);
+  return report;
+}
+
+Replayed replay(const Claim& claim, const ReplayLine& line, std::chrono::nanoseconds share,
+                Artifact* artifact) {
+  ClaimRun run(claim.name, {.seed = line.seed,
+                            .share = share,
+                            .artifact = artifact,
+                            .replaying = line.options,
+                            .replay_class = line.replay_class,
+                            .is_replay = true});
+  return run_check(claim, run);
+}
+
+std::string to_json(const VerifyReport& report) {
+  Json claims = Json::array();
+  for (const auto& claim : report.claims) {
+    claims.push_back(
+        {{"claim", claim.claim},
+         {"promise", claim.promise},
+         {"technique", claim.technique},
+         {"tried", json_of(claim.tried)},
+         {"verdict", claim.verdict == ClaimVerdict::violated ? "violated" : to_text(claim.verdict)},
+         {"seed", report.seed.text()},
+         {"class", to_text(claim.replay_class)},
+         {"seconds", claim.seconds},
+         {"reason", claim.reason},
+         {"replay", claim.replay}});
+  }
+  return Json{{"engine", report.engine},
+              {"seed", report.seed.text()},
+              {"seconds", report.seconds},
+              {"held", report.count(ClaimVerdict::held)},
+              {"violated", report.count(ClaimVerdict::violated)},
+              {"inconclusive", report.count(ClaimVerdict::inconclusive)},
+              {"claims", claims}}
+      .dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+void write_report(const VerifyReport& report, const std::filesystem::path& out) {
+  const Artifact artifact(out);
+  artifact.write("report.json", to_json(report) + "\n");
+  std::string table = table_head();
+  for (const auto& claim : report.claims) table += table_row(claim, report.seed);
+  artifact.write("report.txt", table + table_foot(report));
+}
+
+}  // namespace touchstone::harness

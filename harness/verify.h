@@ -1,0 +1,81 @@
+#pragma once
+// Checks every claim of a registry within a budget, and reports.
+//
+//   VerifyOptions options{.budget = std::chrono::minutes(2), .out = "touchstone-out"};
+//   VerifyReport report = verify(registry, options, [](const ClaimReport& one) { ... });
+//   fmt::print("{}", to_table(report));
+//   return report.exit_status();
+//
+// Each claim runs in a process of its own (isolated.h): a crash or a hang is a violation with a replay line, and the
+// others still run. The budget is divided by weight; a claim that finishes early leaves its time to the rest.
+//
+// Thread safety: one thread, in a process that has no other.
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "harness/claim.h"
+
+namespace touchstone::harness {
+
+enum class ClaimVerdict { held, violated, inconclusive };
+std::string_view to_text(ClaimVerdict verdict);
+
+struct ClaimReport {
+  std::string claim;
+  std::string promise;
+  std::string technique;
+  ReplayClass replay_class = ReplayClass::workload;
+  ClaimVerdict verdict = ClaimVerdict::inconclusive;
+  Tried tried;
+  std::string reason;  ///< of a verdict that is not `held`
+  std::string replay;  ///< the line, of a violation
+  double seconds = 0;
+};
+
+struct VerifyReport {
+  std::string engine;
+  Seed seed{0};
+  std::vector<ClaimReport> claims;
+  double seconds = 0;
+
+  std::size_t count(ClaimVerdict verdict) const;
+
+  /// 1 if a claim was violated, else 2 if one is inconclusive, else 0.
+  int exit_status() const;
+};
+
+struct VerifyOptions {
+  Seed seed{0};
+  std::chrono::nanoseconds budget = std::chrono::seconds(100);
+  std::filesystem::path out = "touchstone-out";  ///< empty: keep nothing
+  std::vector<std::string> only;                 ///< claims by name; empty: all
+  std::string tool = "touchstone";               ///< how a replay line calls the tool
+  std::chrono::nanoseconds patience =
+      std::chrono::seconds(60);  ///< beyond its share, until a claim counts as hung
+  std::function<void(const Claim&, std::size_t, std::size_t, const std::string&)> progress = {};
+};
+
+/// A name in `only` that is no claim: std::invalid_argument.
+VerifyReport verify(const ClaimRegistry& registry, const VerifyOptions& options,
+                    const std::function<void(const ClaimReport&)>& finished = {});
+
+/// Runs one claim in this process, as a replay line says; nothing if it held.
+struct Replayed {
+  ClaimVerdict verdict = ClaimVerdict::held;
+  std::string reason;
+  Tried tried;
+};
+Replayed replay(const Claim& claim, const ReplayLine& line, std::chrono::nanoseconds share,
+                Artifact* artifact);
+
+/// The report's files in `out`: report.json, report.txt, and a directory for each claim.
+void write_report(const VerifyReport& report, const std::filesystem::path& out);
+
+std::string to_json(const VerifyReport& report);
+
+}  // namespace touchstone::harness

@@ -1,0 +1,152 @@
+// The report itself on trial: checks that hold, fail, die, hang, cannot decide and try nothing, each of which must be
+// told apart, because a report that says "held" for a check that crashed is worse than none.
+
+#include "harness/verify.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "harness/verify_table.h"
+
+namespace touchstone::harness {
+namespace {
+
+constexpr auto kExact = ReplayClass::exact;
+
+ClaimRegistry every_kind() {
+  ClaimRegistry registry("fake");
+  registry.add({"H", "holds", "rounds", ReplayClass::workload, 1,
+                [](ClaimRun& run) { run.rounds([&](Seed) { run.tried().operations += 2; }); }});
+  registry.add({"V", "is violated", "rounds", kExact, 0, [](ClaimRun& run) {
+                  run.rounds([&](Seed seed) { run.require(false, "drew {}", seed.stream("x").below(1000)); });
+                }});
+  registry.add({"D", "dies", "abort", kExact, 0, [](ClaimRun&) { std::abort(); }});
+  registry.add({"E", "exits", "exit", kExact, 0, [](ClaimRun&) { std::_Exit(0); }});
+  registry.add({"I", "cannot say", "none", kExact, 0,
+                [](ClaimRun&) { throw ClaimInconclusive("the kernel has no such thing"); }});
+  registry.add({"N", "tries nothing", "none", kExact, 0, [](ClaimRun&) {}});
+  registry.add({"L", "hangs", "sleep", kExact, 0,
+                [](ClaimRun&) { std::this_thread::sleep_for(std::chrono::hours(1)); }});
+  return registry;
+}
+
+class Verify : public testing::Test {
+ protected:
+  Verify() : out_(testing::TempDir() + "verify." + std::to_string(::getpid())) {}
+  ~Verify() override { std::filesystem::remove_all(out_); }
+
+  VerifyReport run(std::vector<std::string> only) {
+    VerifyOptions options;
+    options.seed = Seed(7);
+    options.budget = std::chrono::milliseconds(200);
+    options.out = out_;
+    options.only = std::move(only);
+    options.tool = "bin/touchstone";
+    options.patience = std::chrono::milliseconds(500);
+    return verify(every_kind(), options);
+  }
+
+  std::string file(const std::string& name) {
+    std::ifstream in(out_ / name);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+
+  std::filesystem::path out_;
+};
+
+TEST_F(Verify, TellsEveryEndApart) {
+  const auto report = run({});
+  ASSERT_EQ(report.claims.size(), 7u);
+  EXPECT_EQ(report.claims[0].verdict, ClaimVerdict::held);
+  EXPECT_GT(report.claims[0].tried.rounds, 1u);
+  EXPECT_EQ(report.claims[0].tried.operations, 2 * report.claims[0].tried.rounds);
+  EXPECT_EQ(report.claims[1].verdict, ClaimVerdict::violated);
+  EXPECT_EQ(report.claims[2].verdict, ClaimVerdict::violated);
+  EXPECT_EQ(report.claims[2].reason, "died: signal 6 (Aborted)");
+  EXPECT_EQ(report.claims[3].verdict, ClaimVerdict::violated) << "an exit without an answer is no success";
+  EXPECT_EQ(report.claims[4].verdict, ClaimVerdict::inconclusive);
+  EXPECT_EQ(report.claims[5].verdict, ClaimVerdict::inconclusive);
+  EXPECT_EQ(report.claims[6].reason, "hung: no end in sight");
+  EXPECT_EQ(report.exit_status(), 1);
+}
+
+TEST_F(Verify, ExitsByTheWorstVerdict) {
+  EXPECT_EQ(run({"H"}).exit_status(), 0);
+  EXPECT_EQ(run({"H", "I"}).exit_status(), 2);
+  EXPECT_EQ(run({"H", "I", "V"}).exit_status(), 1);
+}
+
+TEST_F(Verify, ReplaysTheRoundThatFailedAndFailsAgain) {
+  const auto report = run({"V"});
+  const auto parsed = parse_replay_line(report.claims[0].replay);
+  ASSERT_TRUE(std::holds_alternative<ReplayLine>(parsed)) << report.claims[0].replay;
+  const auto& line = std::get<ReplayLine>(parsed);
+  EXPECT_EQ(line.seed, Seed(7));
+  EXPECT_EQ(line.option("round"), "0");
+  EXPECT_EQ(line.option("engine"), "fake");
+  const auto registry = every_kind();
+  const auto again = replay(*registry.find("V"), line, std::chrono::seconds(0), nullptr);
+  EXPECT_EQ(again.verdict, ClaimVerdict::violated);
+  EXPECT_EQ(again.reason, report.claims[0].reason);
+}
+
+TEST_F(Verify, ReplaysALaterRoundWithItsOwnSeed) {
+  std::vector<std::uint64_t> draws;
+  const Claim claim{"X", "", "", kExact, 1, [&](ClaimRun& run) {
+                      run.rounds([&](Seed seed) {
+                        draws.push_back(seed.value());
+                        run.require(draws.size() != 4, "the fourth");
+                      });
+                    }};
+  const ReplayLine all{kExact, Seed(9), ClaimTarget{"X"}, {}};
+  EXPECT_EQ(replay(claim, all, std::chrono::hours(1), nullptr).verdict, ClaimVerdict::violated);
+  ASSERT_EQ(draws.size(), 4u);
+  const auto fourth = draws.back();
+  draws.clear();
+  const ReplayLine one{kExact, Seed(9), ClaimTarget{"X"}, {{"round", "3"}}};
+  replay(claim, one, std::chrono::hours(1), nullptr);
+  EXPECT_EQ(draws, std::vector<std::uint64_t>{fourth});
+}
+
+TEST_F(Verify, RefusesAClaimThatIsNone) {
+  EXPECT_THROW(run({"H", "Z"}), std::invalid_argument);
+  auto registry = every_kind();
+  EXPECT_THROW(registry.add({"H", "", "", kExact, 1, {}}), std::logic_error);
+}
+
+TEST_F(Verify, WritesTheRunDirectory) {
+  const auto report = run({"H", "V"});
+  const auto json = nlohmann::json::parse(file("report.json"));
+  EXPECT_EQ(json.at("violated"), 1);
+  EXPECT_EQ(json.at("claims").at(1).at("verdict"), "violated");
+  EXPECT_EQ(json.at("claims").at(1).at("seed"), "0x0000000000000007");
+  EXPECT_NE(file("report.txt").find("replay: " + report.claims[1].replay), std::string::npos);
+  EXPECT_NE(file("V/replay.txt").find(report.claims[1].replay), std::string::npos);
+}
+
+TEST(VerifyTable, ShowsTheReasonAndTheReplayLineUnderAViolation) {
+  ClaimReport claim;
+  claim.claim = "A1";
+  claim.promise = "one wins";
+  claim.verdict = ClaimVerdict::violated;
+  claim.tried.rounds = 1;
+  claim.reason = "two won\nboth";
+  claim.replay = "touchstone replay --claim A1";
+  const std::string row = table_row(claim, Seed(1));
+  EXPECT_NE(row.find("1 round "), std::string::npos) << row;
+  EXPECT_NE(row.find("VIOLATED"), std::string::npos) << row;
+  EXPECT_NE(
+      row.find("0x0000000000000001 workload\n  two won\n  both\n  replay: touchstone replay --claim A1\n"),
+      std::string::npos)
+      << row;
+}
+
+}  // namespace
+}  // namespace touchstone::harness

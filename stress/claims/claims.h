@@ -1,0 +1,35 @@
+#pragma once
+// The claims of the source as checks, by room. Each function adds its claims to the registry of one engine.
+//
+//   ClaimRegistry registry("reference");
+//   add_store_claims<harness::ReferenceEngine>(registry);     // A1..A13, S1, S2: any engine under test
+//   add_contract_claims(registry);                            // what only the reference engine has
+//
+// Thread safety: one thread. acceptance.md's numbers are the claims' names.
+
+#include "harness/claim.h"
+#include "model/store_spec.h"
+
+namespace touchstone::stress {
+
+void add_contract_claims(harness::ClaimRegistry& registry);
+void add_backoff_claims(harness::ClaimRegistry& registry);
+void add_ticket_claims(harness::ClaimRegistry& registry);
+
+/// A scalar as a subtree.
+inline model::Subtree leaf(std::int64_t value) {
+  return {{"", value}};
+}
+
+inline std::vector<model::Write> write(const std::string& path, std::int64_t value) {
+  return {{path, leaf(value)}};
+}
+
+/// The answer as T, or a violation that shows the answer.
+template <class T>
+T expect(const harness::ClaimRun& run, const model::StoreResponse& response, std::string_view what) {
+  run.require(std::holds_alternative<T>(response), "{}: answered {}", what, model::describe(response));
+  return std::get<T>(response);
+}
+
+}  // namespace touchstone::stress
