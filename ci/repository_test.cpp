@@ -261,10 +261,12 @@ TEST(Repository, EveryTestHasExactlyOneLabel) {
   const auto tests = nlohmann::json::parse(text).at("tests");
   EXPECT_GT(tests.size(), 20u);
   for (const auto& test : tests) {
+    const std::string name = test.at("name");
+    if (name.find("_NOT_BUILT") != std::string::npos) continue;  // ctest fails it by itself
     std::vector<std::string> labels;
     for (const auto& property : test.at("properties"))
       if (property.at("name") == "LABELS") labels = property.at("value").get<std::vector<std::string>>();
-    EXPECT_TRUE(labels.size() == 1 && known.count(labels.front()) == 1) << test.at("name");
+    EXPECT_TRUE(labels.size() == 1 && known.count(labels.front()) == 1) << name;
   }
 }
 
