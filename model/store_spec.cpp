@@ -140,6 +140,19 @@ bool has_flaw(const CompareAndSwap& call, Rejection reason) {
   return any_flaw(call.writes, reason) || any_flaw(call.outputs, reason) || any_flaw(call.reads, reason);
 }
 
+/// The writes up to the first malformed one, and of that its path if only its value is at fault. A call with several faults
+/// may be answered by any of them.
+std::vector<Write> well_formed_part(const std::vector<Write>& writes) {
+  std::vector<Write> part;
+  for (const Write& write : writes) {
+    if (flaw_of(write.path)) break;
+    const bool malformed = flaw_of_write(write).has_value();
+    part.push_back({write.path, malformed ? std::nullopt : write.value});
+    if (malformed) break;
+  }
+  return part;
+}
+
 Illegal because(const std::string& reason) {
   return Illegal{reason};
 }
@@ -202,7 +215,7 @@ std::optional<Illegal> check_rejected(const StoreState& state, const CompareAndS
       break;
     case Rejection::kUnderScalar: {
       StoreState scratch = state;
-      real = !first_flaw(call) && !install(scratch, call.writes);
+      real = !install(scratch, well_formed_part(call.writes));
       break;
     }
   }
