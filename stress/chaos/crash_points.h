@@ -44,6 +44,7 @@ class CrashPoints {
 
   bool kill_before_call(const Victim& victim, unsigned call, std::string& where);
 
+  OneProcessor processor_;
   std::optional<Point> only_;
   unsigned kills_ = 0;
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();

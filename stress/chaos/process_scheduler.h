@@ -89,6 +89,7 @@ class ProcessScheduler {
   bool advance(Running& running);
   void step(Running& running, unsigned process);
 
+  OneProcessor processor_;
   std::vector<ScheduledProcess> processes_;
   std::vector<Event> trace_;
   std::vector<Choice> choices_;

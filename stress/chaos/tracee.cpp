@@ -173,6 +173,18 @@ std::string Tracee::text_at(std::uint64_t address) const {
   return text;
 }
 
+OneProcessor::OneProcessor() {
+  ::sched_getaffinity(0, sizeof before_, &before_);
+  cpu_set_t here;
+  CPU_ZERO(&here);
+  CPU_SET(::sched_getcpu(), &here);
+  ::sched_setaffinity(0, sizeof here, &here);
+}
+
+OneProcessor::~OneProcessor() {
+  ::sched_setaffinity(0, sizeof before_, &before_);
+}
+
 std::string why_no_ptrace() {
   Tracee probe = Tracee::start({.act = [] { return 0; }});
   probe.finish();
