@@ -67,7 +67,7 @@ TEST(AcceptanceA1, TenWorkersOneBaseStrictOneCommits) {
   Answers answers;
   Version base = 0;
   in_rounds(
-      kWorkers, 2'000,
+      kWorkers, 500,
       [&](int) {
         base = store.version();
         answers.clear();
@@ -103,7 +103,7 @@ TEST(AcceptanceA2, TenWorkersTenKeysSmartAllCommit) {
   Answers answers;
   Version base = 0;
   in_rounds(
-      kWorkers, 2'000,
+      kWorkers, 500,
       [&](int) {
         base = store.version();
         answers.clear();
@@ -353,7 +353,7 @@ TEST(AcceptanceA12, ARootWriteAndANewLeafNeverBothCommit) {
     return "domain.group" + std::to_string(round % 7) + ".leaf" + std::to_string(round);
   };
   in_rounds(
-      2, 4'000,
+      2, 2'000,
       [&](int round) {
         if (round % 100 == 0) store.emplace();  // a root write locks every cell that was ever below it
         base = store->version();
