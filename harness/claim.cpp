@@ -12,12 +12,12 @@ std::string to_text(const Tried& tried) {
   std::string text;
   const auto add = [&](std::uint64_t count, const char* what) {
     if (count == 0) return;
-    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, what);
+    text += fmt::format("{}{} {}{}", text.empty() ? "" : ", ", count, what, count == 1 ? "" : "s");
   };
-  add(tried.rounds, tried.rounds == 1 ? "round" : "rounds");
-  add(tried.operations, "operations");
-  add(tried.schedules, "schedules");
-  add(tried.kills, "kills");
+  add(tried.rounds, "round");
+  add(tried.operations, "operation");
+  add(tried.schedules, "schedule");
+  add(tried.kills, "kill");
   return text;
 }
 

@@ -213,7 +213,8 @@ Json json_of(const model::StoreOperation& operation) {
                              },
                              [](const model::CompareAndSwap& it) {
                                Json writes = Json::array();
-                               for (const model::Write& write : it.writes) writes.push_back(write_json(write));
+                               for (const model::Write& write : it.writes)
+                                 writes.push_back(write_json(write));
                                Json out{{"f", "commit"}, {"expected", it.expected}, {"writes", writes}};
                                if (!it.reads.empty()) out["reads"] = texts(it.reads);
                                if (!it.outputs.empty()) out["outputs"] = texts(it.outputs);

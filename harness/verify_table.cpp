@@ -10,7 +10,7 @@ template <class Claim, class Promise, class Technique, class TriedText, class Ve
 std::string row(const Claim& claim, const Promise& promise, const Technique& technique,
                 const TriedText& tried, const Verdict& verdict, const SeedText& seed,
                 const Class& replay_class) {
-  return fmt::format("{:<5} {:<78} {:<20} {:<34} {:<12} {:<18} {}\n", claim, promise, technique, tried,
+  return fmt::format("{:<5} {:<78} {:<20} {:<40} {:<12} {:<18} {}\n", claim, promise, technique, tried,
                      verdict, seed, replay_class);
 }
 

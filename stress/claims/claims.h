@@ -15,6 +15,7 @@ namespace touchstone::stress {
 void add_contract_claims(harness::ClaimRegistry& registry);
 void add_backoff_claims(harness::ClaimRegistry& registry);
 void add_ticket_claims(harness::ClaimRegistry& registry);
+void add_segment_claims(harness::ClaimRegistry& registry);
 
 /// A scalar as a subtree.
 inline model::Subtree leaf(std::int64_t value) {

@@ -1,0 +1,68 @@
+// The testers on trial. A harness that finds nothing in a correct engine cannot be told from a broken one; so an engine
+// with a planted bug must be caught by the named check, the failure must print a replay line, and that line, run by a
+// shell at the top of the repository, must fail again.
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <cstdio>
+#include <filesystem>
+#include <string>
+
+#include "harness/replay.h"
+
+namespace touchstone::harness {
+namespace {
+
+struct Outcome {
+  int status;
+  std::string output;
+};
+
+Outcome run(const std::string& command) {
+  FILE* pipe = ::popen(("cd '" TOUCHSTONE_TOP "' && (" + command + "\n) 2>&1").c_str(), "r");
+  std::string output;
+  std::array<char, 4096> buffer;
+  while (std::size_t n = std::fread(buffer.data(), 1, buffer.size(), pipe)) output.append(buffer.data(), n);
+  const int status = ::pclose(pipe);
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, output};
+}
+
+std::string replay_line_in(const std::string& output) {
+  const std::string mark = "replay: ";
+  const auto at = output.find(mark);
+  if (at == std::string::npos) return "";
+  return output.substr(at + mark.size(), output.find('\n', at) - at - mark.size());
+}
+
+/// `check` is what the mutant's binary is told; `target` names the claim or test that must catch it.
+void expect_killed(const std::string& number, const std::string& check, const std::string& target) {
+  const std::filesystem::path home = std::filesystem::path(TOUCHSTONE_MUTANTS) / number;
+  ASSERT_TRUE(std::filesystem::exists(home / "planted"));
+  ASSERT_FALSE(std::filesystem::exists(home / "does-not-apply")) << "the patch no longer applies";
+  const Outcome first = run("'" TOUCHSTONE_BIN "/mutant_" + number + "' " + check);
+  ASSERT_NE(first.status, 0) << "the mutant survived:\n" << first.output;
+  const std::string line = replay_line_in(first.output);
+  ASSERT_NE(line.find(target), std::string::npos) << "no replay line of " << target << ":\n" << first.output;
+  ASSERT_TRUE(std::holds_alternative<ReplayLine>(parse_replay_line(line))) << line;
+  const Outcome again = run(line);
+  EXPECT_NE(again.status, 0) << "the replay passed: " << line << "\n" << again.output;
+  EXPECT_EQ(replay_line_in(again.output), line);
+}
+
+TEST(Mutant04, OfTheStoreIsKilledAndItsReplayFailsAgain) {
+  expect_killed("04", "verify --claim A5 --out ''", "--claim A5");
+}
+
+TEST(Mutant22, OfTheTicketIsKilledAndItsReplayFailsAgain) {
+  expect_killed("22", "verify --claim B7 --out ''", "--claim B7");
+}
+
+TEST(Mutant50, OfTheSegmentsIsKilledAndItsReplayFailsAgain) {
+  expect_killed("50", "--gtest_filter=AcceptanceC1.AForkChildThatBecomesAMainAllocatesUnderItsOwnPid",
+                "AcceptanceC1.AForkChildThatBecomesAMainAllocatesUnderItsOwnPid");
+}
+
+}  // namespace
+}  // namespace touchstone::harness
