@@ -82,7 +82,7 @@ bool send_worker(int socket, int worker_socket, pid_t pid) {
   return ::sendmsg(socket, &message, MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof pid);
 }
 
-/// -1 with errno when nothing came; the nursery's errno when it could not bear.
+/// -1 with errno: ECHILD when nothing came, the nursery's own errno when it could not bear.
 int receive_worker(int socket, pid_t& pid) {
   iovec payload{&pid, sizeof pid};
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
@@ -93,16 +93,28 @@ int receive_worker(int socket, pid_t& pid) {
   message.msg_controllen = control.size();
   const ssize_t got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
   if (got == 0) errno = ECHILD;
-  const cmsghdr* const header = got > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
-  if (header == nullptr) return -1;
+  if (got <= 0) return -1;
+  const cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  if (header == nullptr) {
+    errno = -pid;
+    return -1;
+  }
   int fd = -1;
   std::memcpy(&fd, CMSG_DATA(header), sizeof fd);
   return fd;
 }
 
+/// In place of a worker: why there is none.
+bool send_failure(int socket, int cause) {
+  const pid_t minus_errno = -cause;
+  return ::send(socket, &minus_errno, sizeof minus_errno, MSG_NOSIGNAL) == sizeof minus_errno;
+}
+
+/// False when main is gone.
 bool bear_one(int socket, const Job& job) {
   std::array<int, 2> pair{-1, -1};
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) != 0) return false;
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) != 0)
+    return send_failure(socket, errno);
   const Descriptor mains(pair[0]);
   Descriptor workers(pair[1]);
   const pid_t nursery = ::getpid();
@@ -114,7 +126,8 @@ bool bear_one(int socket, const Job& job) {
     ::signal(SIGCHLD, SIG_DFL);
     work(workers.release(), job);
   }
-  return child > 0 && send_worker(socket, mains.get(), child);
+  if (child < 0) return send_failure(socket, errno);
+  return send_worker(socket, mains.get(), child);
 }
 
 [[noreturn]] void run_nursery(int socket, const Job& job, const std::vector<std::string>& output_directories,

@@ -18,7 +18,7 @@ namespace {
 using engine::bytes_of;
 
 #ifdef TOUCHSTONE_SOAK
-constexpr unsigned kRounds = 60'000;
+constexpr unsigned kRounds = 900'000;
 #else
 constexpr unsigned kRounds = 400;
 #endif

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -182,6 +183,19 @@ TEST_F(AcceptanceC12, AKilledNurseryIsATypedErrorAndNoHang) {
     // The kernel takes a moment to carry the death from the nursery to the worker.
   }
   EXPECT_EQ(expect_refusal(pool.run({}), SegmentErrc::worker_died), "");
+}
+
+/// The nursery inherits the limit, so that it cannot make the socket of a second worker.
+TEST_F(AcceptanceC12, ANurseryThatCannotBearSaysWhy) {
+  const std::string report = report_of_child([&]() -> std::string {
+    engine::become_main();
+    const int next = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    ::close(next);
+    const rlimit few{static_cast<rlim_t>(next + 2), static_cast<rlim_t>(next + 2)};
+    if (::setrlimit(RLIMIT_NOFILE, &few) != 0) return "setrlimit";
+    return expect_refusal(WorkerPool::open(echo, {.workers = 1}), SegmentErrc::descriptor_limit);
+  });
+  EXPECT_EQ(report, "");
 }
 
 TEST_F(AcceptanceC12, AChildOfMainMayNotUseThePool) {
