@@ -64,9 +64,9 @@ bool CrashPoints::kill_before_call(const Victim& victim, unsigned call, std::str
 }
 
 void CrashPoints::enumerate_pairs(const Victim& first, const Victim& second,
-                                  const std::function<void()>& account) {
+                                  const std::function<void()>& account, unsigned stride) {
   bool first_killed = true;
-  for (unsigned i = only_ ? only_->first : 1; first_killed; ++i) {
+  for (unsigned i = only_ ? only_->first : 1; first_killed; i += stride) {
     bool second_killed = true;
     for (unsigned j = only_ ? only_->second : 1; second_killed; ++j) {
       describe_point(std::to_string(i) + "." + std::to_string(j));

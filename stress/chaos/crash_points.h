@@ -27,8 +27,10 @@ class CrashPoints {
   /// Returns the number of stops.
   unsigned enumerate(const Victim& victim, const std::function<void()>& account);
 
-  /// The first victim killed before its i-th system call, then the second before its j-th, for all i and j.
-  void enumerate_pairs(const Victim& first, const Victim& second, const std::function<void()>& account);
+  /// The first victim killed before its i-th system call, then the second before its j-th: for all j, and all
+  /// i or, with a stride, every so many.
+  void enumerate_pairs(const Victim& first, const Victim& second, const std::function<void()>& account,
+                       unsigned stride = 1);
 
   unsigned kills() const { return kills_; }
 
