@@ -30,7 +30,7 @@ namespace touchstone::harness {
 /// The first difference between engine and model, or nothing.
 template <EngineUnderTest E>
 std::optional<std::string> judge_in_sequence(const EngineSettings& settings, const std::vector<Step>& steps,
-                                             const std::vector<std::string>& paths = WorkloadShape{}.paths) {
+                                             const std::vector<std::string>& paths = default_paths()) {
   E engine(settings);
   auto client = engine.client(0);
   const model::StoreSpec spec(rules_for(settings, E::kCapabilities));

@@ -34,6 +34,11 @@ struct Workload {
   std::size_t steps() const;
 };
 
+/// Few paths, above and below one another, so that steps meet.
+inline std::vector<std::string> default_paths() {
+  return {"a", "a.b", "a.b.c", "a.d", "e", "e.f", "g"};
+}
+
 /// What a generator may draw.
 struct WorkloadShape {
   int clients = 3;
@@ -42,7 +47,7 @@ struct WorkloadShape {
   bool malformed = false;     ///< bad paths and future versions too
   bool reads = false;         ///< commits say what they read: for stores that validate reads
   std::uint64_t oldest = 3;   ///< how far back an expected version lies at most
-  std::vector<std::string> paths = {"a", "a.b", "a.b.c", "a.d", "e", "e.f", "g"};
+  std::vector<std::string> paths = default_paths();
 };
 
 Workload draw_workload(Stream& stream, const WorkloadShape& shape);

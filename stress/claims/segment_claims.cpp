@@ -50,6 +50,13 @@ class Directory {
     return static_cast<std::size_t>(std::distance(begin(all), end(all)));
   }
 
+  /// What a start would do here.
+  ReapReport reap() const {
+    ReapOptions options;
+    options.directory = path_;
+    return engine::reap(options);
+  }
+
   SegmentOwner::Options options(const std::string& session = "s") const {
     return {.session = session, .directory = path_};
   }
@@ -185,7 +192,7 @@ void no_kill_of_an_allocation_leaks(ClaimRun& run) {
         const auto seen = Attachment::attach(entry.path().filename().string(), directory.path());
         run.require(seen && seen->verify(), "killed at {}: a half-made segment is visible", where);
       }
-      const auto report = reap({.directory = directory.path()});
+      const auto report = directory.reap();
       run.require(directory.names() == 0, "killed at {}: {} names are left after the reaper", where,
                   directory.names());
       run.require(report.count(ReapVerdict::failed) == 0, "killed at {}: the reaper failed", where);
@@ -209,7 +216,7 @@ void liveness_is_the_lock(ClaimRun& run) {
     live.stop();
     // A dead group whose pid was reused: the pid is our own, alive; the lock is nobody's.
     std::ofstream(directory.file(fmt::format("theus:dead:{}:key", ::getpid()))) << "orphan";
-    reap({.directory = directory.path()});
+    directory.reap();
     run.require(directory.has(fmt::format("theus:s:{}:key", live.pid())),
                 "a stopped owner's segment was reaped");
     run.require(!directory.has(fmt::format("theus:dead:{}:key", ::getpid())),
@@ -217,7 +224,7 @@ void liveness_is_the_lock(ClaimRun& run) {
     live.resume();
     live.kill();
     ++run.tried().kills;
-    reap({.directory = directory.path()});
+    directory.reap();
     run.require(directory.names() == 0, "a killed owner's names are left");
     run.tried().operations += 2;
   });
@@ -235,7 +242,7 @@ void reapers_and_a_restarting_owner(ClaimRun& run) {
     for (int spins = 0; directory.names() < 2 && spins < 10'000; ++spins) ::usleep(100);
     dead.kill();
     ++run.tried().kills;
-    const auto reaper = [&]() -> std::string { return reap({.directory = directory.path()}), ""; };
+    const auto reaper = [&]() -> std::string { return directory.reap(), ""; };
     auto one = Child::start(reaper);
     auto two = Child::start(reaper);
     auto owner = Child::start([&]() -> std::string {
@@ -251,7 +258,7 @@ void reapers_and_a_restarting_owner(ClaimRun& run) {
     require_joined(run, one, "reaper");
     require_joined(run, two, "reaper");
     require_joined(run, owner, "owner beside two reapers");
-    reap({.directory = directory.path()});
+    directory.reap();
     run.require(directory.names() == 0, "{} names are left", directory.names());
     run.tried().operations += 3;
   });
@@ -330,7 +337,7 @@ void ten_thousand_orphans_go_in_one_start(ClaimRun& run) {
       Directory directory;
       for (int i = 0; i < 10'000; ++i)
         std::ofstream(directory.file(fmt::format("theus:s{}:99999999:k{}", i % sessions, i))) << "orphan";
-      const auto report = reap({.directory = directory.path()});
+      const auto report = directory.reap();
       run.require(directory.names() == 0, "{} names of {} sessions are left", directory.names(), sessions);
       run.tried().operations += report.removed_names;
     }
