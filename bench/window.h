@@ -13,11 +13,14 @@
 //
 // Thread safety: run_window() joins all its threads; a StopSign may be asked by any of them.
 
+#include <time.h>
+
 #include <atomic>
 #include <barrier>
 #include <chrono>
 #include <cstdint>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace touchstone::bench {
@@ -39,9 +42,17 @@ class StopSign {
 
 struct Window {
   double seconds = 0;
+  double cpu_seconds = 0;                ///< of all threads: what they used, however busy the machine is
   std::uint64_t done = 0;                ///< by all threads
   std::vector<std::uint64_t> by_thread;  ///< what each of them finished
 };
+
+/// What the calling thread has used.
+inline double thread_cpu_seconds() {
+  timespec used{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return static_cast<double>(used.tv_sec) + 1e-9 * static_cast<double>(used.tv_nsec);
+}
 
 /// `body(thread, stop)` works until the sign shows and returns how much it finished.
 template <class Body>
@@ -51,11 +62,14 @@ Window run_window(int threads, std::chrono::nanoseconds length, Body body) {
   StopSign stop;
   Clock::time_point begin;
   std::barrier start(threads + 1, [&begin]() noexcept { begin = Clock::now(); });
+  std::vector<double> cpu(window.by_thread.size());
   std::vector<std::thread> workers;
-  for (int t = 0; t < threads; ++t) {
+  for (std::size_t t = 0; t < cpu.size(); ++t) {
     workers.emplace_back([&, t] {
       start.arrive_and_wait();
-      window.by_thread[static_cast<std::size_t>(t)] = body(t, std::as_const(stop));
+      const double before = thread_cpu_seconds();
+      window.by_thread[t] = body(static_cast<int>(t), std::as_const(stop));
+      cpu[t] = thread_cpu_seconds() - before;
     });
   }
   start.arrive_and_wait();
@@ -64,6 +78,7 @@ Window run_window(int threads, std::chrono::nanoseconds length, Body body) {
   window.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
   for (auto& worker : workers) worker.join();
   for (const std::uint64_t done : window.by_thread) window.done += done;
+  for (const double used : cpu) window.cpu_seconds += used;
   return window;
 }
 

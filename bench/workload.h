@@ -111,6 +111,7 @@ template <Peer P>
 void run_rmw(benchmark::State& state, const std::string& name, const Shape& shape) {
   auto& bed = Stage::bed<Bed<P>>(name, shape);
   std::uint64_t commits = 0;
+  double cpu_seconds = 0;
   Tally tally;
   for (auto _ : state) {
     const Window window = run_window(shape.threads, kWindow, [&](int thread, const StopSign& stop) {
@@ -120,12 +121,14 @@ void run_rmw(benchmark::State& state, const std::string& name, const Shape& shap
     });
     state.SetIterationTime(window.seconds);
     commits += window.done;
+    cpu_seconds += window.cpu_seconds;
   }
   bed.commits += commits;
   bed.check(state);
   state.counters["commits"] = benchmark::Counter(static_cast<double>(commits), benchmark::Counter::kIsRate);
-  state.counters["failed_per_commit"] =
-      static_cast<double>(tally.failures.load()) / static_cast<double>(std::max<std::uint64_t>(commits, 1));
+  const auto divisor = static_cast<double>(std::max<std::uint64_t>(commits, 1));
+  state.counters["failed_per_commit"] = static_cast<double>(tally.failures.load()) / divisor;
+  state.counters["cpu_ns"] = 1e9 * cpu_seconds / divisor;
   annotate(bed.peer, state);
 }
 
