@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <ostream>
+#include <concepts>
 #include <stdexcept>
 #include <unordered_map>
 
 #include "engine/native_platform.h"
 #include "harness/explore/controlled_platform.h"
+#include "harness/explore/dpor.h"
+#include "harness/explore/plain_search.h"
 #include "harness/explore/replay.h"
 #include "harness/explore/shrink.h"
 #include "harness/explore/trace.h"
@@ -19,6 +21,7 @@ namespace touchstone::harness::explore {
 namespace {
 
 constexpr std::uint64_t kProgressEvery = 4096;
+constexpr std::uint64_t kSamples = 1'000;
 
 struct RequirementFailed : std::runtime_error {
   using std::runtime_error::runtime_error;
@@ -39,11 +42,12 @@ class Exploration {
 
   Report sample(Strategy& strategy) {
     engine::SplitMix seeds(report_.seed, 0x657865637574696f);
-    while (report_.executions < options_.executions && !report_.failure) {
+    const std::uint64_t most = options_.executions.value_or(kSamples);
+    while (report_.executions < most && !report_.failure) {
       settings_.seed = seeds.next();
       const Outcome outcome = scheduler_.run(body_, strategy, settings_);
       count(outcome);
-      if (options_.count_classes) ++classes_[hasher_.hash(scheduler_)];
+      if (options_.count_classes) ++classes_[class_hash()];
       if (options_.keep_trace) report_.columns = draw_columns(scheduler_);
       if (outcome.failure) {
         explain(*outcome.failure);
@@ -54,6 +58,32 @@ class Exploration {
     }
     report_.covered = fmt::format("sampled {} executions, {} memory", report_.executions,
                                   options_.weak_memory ? "weak" : "sequentially consistent");
+    return finish();
+  }
+
+  /// `Search`: a strategy with advance().
+  template <class Search>
+  Report exhaust(Search& search) {
+    settings_.seed = report_.seed;
+    settings_.note_await_candidates = std::same_as<Search, PartialOrderReduction>;
+    const bool hashes = options_.count_classes || std::same_as<Search, PlainSearch>;
+    bool more = true;
+    while (more && !report_.failure && report_.executions < options_.executions.value_or(~std::uint64_t{0})) {
+      const Outcome outcome = scheduler_.run(body_, search, settings_);
+      count(outcome);
+      if (hashes && outcome.ending != Ending::blocked) ++classes_[class_hash()];
+      if (options_.keep_trace) report_.columns = draw_columns(scheduler_);
+      if (outcome.failure) {
+        explain(*outcome.failure);
+      } else if (report_.executions <= options_.determinism_checks) {
+        run_again();
+      }
+      more = search.advance();
+      if (options_.progress && report_.executions % kProgressEvery == 0) options_.progress(finish());
+    }
+    if (more && !report_.failure) report_.verdict = Verdict::inconclusive;
+    report_.classes = hashes ? classes_.size() : report_.executions - report_.blocked;
+    report_.covered = coverage(!more);
     return finish();
   }
 
@@ -74,6 +104,10 @@ class Exploration {
   }
 
  private:
+  std::uint64_t class_hash() {
+    return options_.weak_memory ? hasher_.graph_hash(scheduler_) : hasher_.hash(scheduler_);
+  }
+
   void count(const Outcome& outcome) {
     ++report_.executions;
     report_.points += outcome.points;
@@ -113,6 +147,18 @@ class Exploration {
     report_.failure = std::move(found);
   }
 
+  std::string coverage(bool complete) const {
+    const char* const memory = options_.weak_memory ? "weak" : "sequentially consistent";
+    if (!complete) return fmt::format("{} executions of a search that did not end", report_.executions);
+    if (options_.algorithm == Algorithm::bounded) {
+      return fmt::format("bounded: every schedule with at most {} preemptions, {} memory",
+                         options_.preemptions, memory);
+    }
+    return fmt::format("exhausted: every {}, {} memory, draws as the seed says",
+                       options_.algorithm == Algorithm::plain ? "schedule" : "class of equivalent schedules",
+                       memory);
+  }
+
   Report finish() {
     report_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
     if (options_.count_classes && samples(options_.algorithm)) {
@@ -146,21 +192,27 @@ void assume(bool holds) {
   if (!holds) the_scheduler().perform(op);
 }
 
-const char* name_of(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::passed:
-      return "passed";
-    case Verdict::failed:
-      return "failed";
-    case Verdict::inconclusive:
-      return "inconclusive";
-  }
-  return "";
-}
-
 Report explore(const Body& body, const Options& options) {
-  const std::unique_ptr<Strategy> strategy = make_sampler(options.algorithm);
-  return Exploration(body, options).sample(*strategy);
+  Exploration exploration(body, options);
+  switch (options.algorithm) {
+    case Algorithm::dpor:
+    case Algorithm::source_dpor: {
+      const bool optimal = options.algorithm == Algorithm::dpor;
+      PartialOrderReduction search(optimal ? Reduction::optimal : Reduction::source, options.rules);
+      return exploration.exhaust(search);
+    }
+    case Algorithm::plain:
+    case Algorithm::bounded: {
+      PlainLimits limits{.draws = options.draws};
+      if (options.algorithm == Algorithm::bounded) limits.preemptions = options.preemptions;
+      PlainSearch search(limits);
+      return exploration.exhaust(search);
+    }
+    default: {
+      const std::unique_ptr<Strategy> strategy = make_sampler(options.algorithm);
+      return exploration.sample(*strategy);
+    }
+  }
 }
 
 Report explore_with(const Body& body, const Options& options, Strategy& strategy) {
@@ -179,28 +231,6 @@ Report exhaust(const Body& body, Options options) {
 
 Report replay(const Body& body, const Schedule& schedule, Options options) {
   return Exploration(body, options).replay_exactly(schedule);
-}
-
-std::string Report::json() const {
-  return fmt::format(
-      R"({{"algorithm":"{}","executions":{},"blocked":{},"classes":{},"points":{},"seconds":{:.6f},"verdict":"{}","seed":"0x{:016x}"}})",
-      name_of(algorithm), executions, blocked, classes, points, seconds, name_of(verdict), seed);
-}
-
-std::ostream& operator<<(std::ostream& out, const Report& report) {
-  out << fmt::format(
-      "{}: {} by {}: {} executions ({} blocked, {} cut), {} points, {:.3f} s, seed 0x{:016x}\n",
-      name_of(report.verdict), report.covered, name_of(report.algorithm), report.executions, report.blocked,
-      report.cut, report.points, report.seconds, report.seed);
-  if (!report.failure) return out;
-  const Counterexample& found = *report.failure;
-  return out << fmt::format(
-             "{}: {}\n\n{}\nfound in execution {} with {} deviations, shrunk to {} ({} preemptions) in {} "
-             "replays\n"
-             "schedule {}\n",
-             name_of(found.failure.kind), found.failure.message, found.columns, found.found_after,
-             found.switches, found.schedule.deviations.size(), found.schedule.preemptions(), found.replays,
-             found.schedule.text());
 }
 
 }  // namespace touchstone::harness::explore

@@ -21,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/explore/dpor.h"
 #include "harness/explore/sampling.h"
 #include "harness/explore/schedule.h"
 #include "harness/explore/scheduler.h"
@@ -38,15 +39,17 @@ void assume(bool holds);
 
 struct Options {
   Algorithm algorithm = Algorithm::portfolio;
-  std::optional<std::uint64_t> seed;  // the process's, unless given
-  std::uint64_t executions = 1'000;   // to sample, or at most for a tree search; 0: no limit there
-  std::uint64_t max_points = 20'000;  // of one execution
-  std::uint32_t preemptions = 2;      // of the bounded search
+  std::optional<std::uint64_t> seed;        // the process's, unless given
+  std::optional<std::uint64_t> executions;  // 1,000 for a sampler, no limit for a tree search
+  std::uint64_t max_points = 20'000;        // of one execution
+  std::uint32_t preemptions = 2;            // of the bounded search
+  std::uint64_t draws = 1;                  // values tried for a draw, by the plain and bounded searches
   bool weak_memory = false;
-  bool count_classes = false;  // of the sampled executions; tree searches always do
+  bool count_classes = false;  // by a hash of every execution: always so for the plain and bounded searches
   bool shrink = true;
   bool keep_trace = false;  // of the last execution, though it passed
   std::uint32_t determinism_checks = 3;
+  RaceRules rules;  // for tests of the reductions only
   std::vector<FaultPlan> faults;
   std::function<void(const struct Report&)> progress;  // now and then, from the exploring thread
 };

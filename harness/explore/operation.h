@@ -94,12 +94,13 @@ struct Operation {
 struct Event {
   std::uint64_t before = 0;  // the object's value, or what a stale read saw
   std::uint64_t after = 0;
-  std::uint64_t expected = 0;  // of a compare-exchange
+  std::uint64_t expected =
+      0;  // of a compare-exchange; of a wait whether it was satisfied; of a weak load which store
   std::uint32_t object = 0;    // its name
   std::uint32_t slot = 0;      // 0: no object
   std::int32_t previous = -1;  // the event before this one on the same object
   std::uint32_t epoch = 0;     // how many times virtual time had moved
-  std::uint32_t peer = 0;      // the joined thread
+  std::uint32_t peer = 0;      // the joined thread; of a wait the event + 1 that woke it, 0: time did
   ThreadId thread = 0;
   Kind kind = Kind::load;
   Access access = Access::none;

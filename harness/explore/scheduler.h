@@ -94,7 +94,8 @@ struct Task {
 
   State state = State::unused;
   bool parked = false;
-  bool fiber_clean = false;  // it waits in its loop for the next task
+  bool fiber_clean = false;    // it waits in its loop for the next task
+  std::uint32_t woken_by = 0;  // the notification's event + 1; 0: time, or not parked
   std::uint32_t steps = 0;
   std::uint32_t objects = 0;        // made so far
   std::int32_t spawned_after = -1;  // the event before its start

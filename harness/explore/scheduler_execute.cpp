@@ -262,17 +262,21 @@ std::uint64_t Scheduler::execute_compare_exchange(Operation& op) {
 std::uint64_t Scheduler::execute_wait(Operation& op) {
   Object& object = *op.object;
   Task& me = *tasks_[on_cpu_];
+  me.woken_by = 0;
   while (true) {
     ObjectState& state = states_[object.slot];
     op.success = op.satisfied(op.predicate, object.value);
+    op.expected = op.success ? 1 : 0;  // for the event
+    if (settings_->note_await_candidates) note_candidates(op, static_cast<std::int32_t>(events_.size()));
     if (op.success || now_ >= op.deadline) {
       acquire(state, op.order);
       if (settings_->weak_memory) weak_.read(object.slot, 0, on_cpu_, me.clock, op.order);
-      record(op, Access::read, object.value, object.value);
+      record(op, Access::read, object.value, object.value).peer = me.woken_by;
       return object.value;
     }
-    record(op, Access::park, object.value, object.value);
+    record(op, Access::park, object.value, object.value).peer = me.woken_by;
     me.parked = true;
+    me.woken_by = 0;
     enabled_ &= ~bit(on_cpu_);
     dispatch();
     take_step();
@@ -285,6 +289,7 @@ void Scheduler::execute_notify(Operation& op) {
     Task& task = *tasks_[id];
     if (task.state != Task::State::live || !task.parked || task.pending->object != op.object) continue;
     task.parked = false;
+    task.woken_by = static_cast<std::uint32_t>(events_.size());
     enabled_ |= bit(id);
   }
 }

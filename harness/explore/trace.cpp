@@ -152,7 +152,7 @@ std::uint64_t TraceHasher::hash(const Scheduler& scheduler) {
     thread =
         mix(thread, (static_cast<std::uint64_t>(event.kind) << 8) | static_cast<std::uint64_t>(event.access));
     if (event.slot == 0) {
-      thread = mix(thread, event.peer);
+      thread = mix(thread, event.peer);  // of a join
       continue;
     }
     if (objects_.size() <= event.slot) objects_.resize(event.slot + 1);
@@ -181,6 +181,27 @@ std::uint64_t TraceHasher::hash(const Scheduler& scheduler) {
       case Access::none:
         break;
     }
+  }
+  std::uint64_t total = 0;
+  for (ThreadId id = 0; id < scheduler.threads(); ++id) total = mix(total, threads_[id]);
+  return total;
+}
+
+std::uint64_t TraceHasher::graph_hash(const Scheduler& scheduler) {
+  stores_.clear();
+  threads_.assign(kMaxThreads, 0);
+  for (std::size_t i = 0; i < scheduler.decided_events(); ++i) {
+    const Event& event = scheduler.events()[i];
+    std::uint64_t& thread = threads_[event.thread];
+    thread =
+        mix(thread, (static_cast<std::uint64_t>(event.kind) << 8) | static_cast<std::uint64_t>(event.access));
+    if (event.slot == 0) continue;
+    if (stores_.size() <= event.slot) stores_.resize(event.slot + 1);
+    std::vector<std::uint64_t>& stores = stores_[event.slot];
+    if (stores.empty()) stores.push_back(event.object);  // the initial value
+    const bool chooses = event.kind == Kind::load || event.kind == Kind::await;
+    thread = mix(thread, chooses ? stores[event.expected] : stores.back());
+    if (event.access == Access::write) stores.push_back(thread);
   }
   std::uint64_t total = 0;
   for (ThreadId id = 0; id < scheduler.threads(); ++id) total = mix(total, threads_[id]);

@@ -21,6 +21,9 @@ class TraceHasher {
  public:
   std::uint64_t hash(const Scheduler& scheduler);
 
+  /// For weak memory: equal if every load reads from the same store and every object has the same modification order.
+  std::uint64_t graph_hash(const Scheduler& scheduler);
+
  private:
   struct ObjectHash {
     std::uint64_t write = 0;
@@ -30,6 +33,7 @@ class TraceHasher {
   };
 
   std::vector<ObjectHash> objects_;
+  std::vector<std::vector<std::uint64_t>> stores_;  // by object, in modification order
   std::vector<std::uint64_t> threads_;
 };
 
