@@ -16,6 +16,7 @@ inline constexpr int kExitInternal = 70;
 
 void add_check_command(CLI::App& app, int& exit_status);
 void add_doctor_command(CLI::App& app, int& exit_status);
+void add_explore_command(CLI::App& app, int& exit_status);
 void add_reap_command(CLI::App& app, int& exit_status);
 
 void add_replay_command(CLI::App& app, int& exit_status);

@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
   int exit_status = 0;
   add_check_command(app, exit_status);
   add_doctor_command(app, exit_status);
+  add_explore_command(app, exit_status);
   add_reap_command(app, exit_status);
   add_replay_command(app, exit_status);
   add_verify_command(app, exit_status);

@@ -1,0 +1,200 @@
+// touchstone explore: searches the schedules of a scenario, or of a canonical program, and shows what breaks.
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <sstream>
+#include <string>
+
+#include "harness/commands.h"
+#include "harness/explore/builtin.h"
+#include "harness/explore/explorer.h"
+#include "harness/explore/scenario.h"
+#include "harness/failure_report.h"
+#include "harness/replay.h"
+#include "harness/seed.h"
+
+namespace touchstone::harness {
+namespace {
+
+using explore::Algorithm;
+using explore::Report;
+using explore::Scenario;
+using explore::Verdict;
+
+struct Arguments {
+  std::string scenario;
+  std::string builtin;
+  std::string algorithm;
+  std::uint64_t executions = 0;
+  std::string seed;
+  std::string schedule;
+  std::uint32_t preemptions = 2;
+  bool weak_memory = false;
+  bool native = false;
+  bool trace = false;
+  bool json = false;
+  bool list = false;
+};
+
+struct Refused {
+  int status;
+  std::string what;
+};
+
+Scenario load(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) throw Refused{kExitUsage, "cannot read the scenario " + path};
+  std::ostringstream text;
+  text << file.rdbuf();
+  auto parsed = explore::parse_scenario(path, text.str());
+  if (auto* error = std::get_if<explore::ScenarioError>(&parsed)) {
+    throw Refused{kExitMalformed, fmt::format("{}:{}: {}", path, error->line, error->what)};
+  }
+  return std::get<Scenario>(std::move(parsed));
+}
+
+explore::Options options_of(const Arguments& arguments, Algorithm usual) {
+  explore::Options options;
+  options.algorithm = usual;
+  if (!arguments.algorithm.empty()) {
+    const auto algorithm = explore::parse_algorithm(arguments.algorithm);
+    if (!algorithm) throw Refused{kExitUsage, "no such algorithm: " + arguments.algorithm};
+    options.algorithm = *algorithm;
+  }
+  if (!arguments.seed.empty()) {
+    const auto seed = Seed::parse(arguments.seed);
+    if (!seed) throw Refused{kExitUsage, "not a seed: " + arguments.seed};
+    options.seed = seed->value();
+  }
+  if (arguments.executions != 0) options.executions = arguments.executions;
+  options.preemptions = arguments.preemptions;
+  options.weak_memory = arguments.weak_memory;
+  options.keep_trace = arguments.trace;
+  options.count_classes = explore::samples(options.algorithm);
+  if (!arguments.json && ::isatty(STDERR_FILENO) != 0) {
+    options.progress = [](const Report& report) {
+      const std::string fresh =
+          report.chance_of_new ? fmt::format(", next is new with chance {:.3f}", *report.chance_of_new) : "";
+      fmt::print(stderr, "\r{} executions, {:.0f}/s{}   ", report.executions,
+                 static_cast<double>(report.executions) / std::max(report.seconds, 1e-9), fresh);
+    };
+  }
+  return options;
+}
+
+/// The reductions know sequential consistency only: with stale reads the tree is searched without them.
+void make_sound(explore::Options& options) {
+  const bool reduces = options.algorithm == Algorithm::dpor || options.algorithm == Algorithm::source_dpor;
+  if (!options.weak_memory || !reduces) return;
+  fmt::print(stderr, "{} needs sequential consistency: searching plainly\n", name_of(options.algorithm));
+  options.algorithm = Algorithm::plain;
+}
+
+Report run(const Arguments& arguments, const explore::Body& body, const explore::Options& options) {
+  if (arguments.schedule.empty()) return explore::explore(body, options);
+  const auto schedule = explore::Schedule::parse(arguments.schedule);
+  if (!schedule) throw Refused{kExitUsage, "not a schedule: " + arguments.schedule};
+  return explore::replay(body, *schedule, options);
+}
+
+void print_report(const Arguments& arguments, const Report& report, const std::string& target) {
+  if (!arguments.json) std::cout << report;
+  if (!arguments.json && report.classes != 0) fmt::print("{} classes\n", report.classes);
+  if (!arguments.json && report.chance_of_new) {
+    fmt::print("the next schedule is new with a chance of about {:.4f} (Good and Turing)\n",
+               *report.chance_of_new);
+  }
+  if (arguments.trace && !report.failure) std::cout << '\n' << report.columns;
+  if (report.failure) {
+    ReplayLine line{ReplayClass::exact, Seed(report.failure->schedule.seed), ClaimTarget{"explore"}, {}};
+    line.options.push_back({"scenario", target});
+    line.options.push_back({"schedule", report.failure->schedule.text()});
+    if (arguments.weak_memory) line.options.push_back({"weak-memory", "on"});
+    fmt::print(stderr, "replay: {}\n", to_text(line, path_of_this_binary()));
+  }
+  if (arguments.json) std::cout << report.json() << '\n';
+  std::cout.flush();
+}
+
+int status_of(const Report& report, bool expects_failure) {
+  if (report.verdict == Verdict::inconclusive) return 2;
+  return (report.verdict == Verdict::failed) == expects_failure ? 0 : 1;
+}
+
+int explore_builtin(const Arguments& arguments) {
+  const explore::Builtin* const builtin = explore::find_builtin(arguments.builtin);
+  if (builtin == nullptr)
+    throw Refused{kExitUsage, "no such program: " + arguments.builtin + " (--list shows all)"};
+  explore::Options options = options_of(arguments, builtin->algorithm());
+  options.weak_memory = options.weak_memory || builtin->weak_memory;
+  make_sound(options);
+  const Report report = run(arguments, builtin->body, options);
+  print_report(arguments, report, "builtin:" + builtin->name);
+  return status_of(report, false);
+}
+
+int explore_scenario(const Arguments& arguments) {
+  const Scenario scenario = load(arguments.scenario);
+  if (arguments.native) {
+    const std::optional<std::string> broken = explore::run_natively(scenario);
+    fmt::print("{}: {}\n", scenario.name, broken ? *broken : "held on native threads, once");
+    return broken.has_value() == scenario.expects_failure ? 0 : 1;
+  }
+  explore::Options options = options_of(arguments, Algorithm::portfolio);
+  options.faults = scenario.faults;
+  options.draws = scenario.draws;
+  make_sound(options);
+  const Report report = run(arguments, explore::controlled_body(scenario), options);
+  print_report(arguments, report, scenario.name);
+  if (scenario.expects_failure && !arguments.json) fmt::print("expected: failed\n");
+  return status_of(report, scenario.expects_failure);
+}
+
+int run_command(const Arguments& arguments) {
+  try {
+    if (arguments.list) {
+      for (const explore::Builtin& builtin : explore::builtins()) {
+        fmt::print("{:<24} {:>8}  {}\n", builtin.name, builtin.classes, builtin.states);
+      }
+      return 0;
+    }
+    if (arguments.builtin.empty() == arguments.scenario.empty()) {
+      throw Refused{kExitUsage, "name one scenario file, or one program with --builtin"};
+    }
+    return arguments.builtin.empty() ? explore_scenario(arguments) : explore_builtin(arguments);
+  } catch (const Refused& refused) {
+    fmt::print(stderr, "touchstone explore: {}\n", refused.what);
+    return refused.status;
+  }
+}
+
+}  // namespace
+
+void add_explore_command(CLI::App& app, int& exit_status) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* command =
+      app.add_subcommand("explore", "search the schedules of a scenario for one that breaks a promise");
+  command->add_option("SCENARIO", arguments->scenario,
+                      "scenario file: docs/schedules.md, harness/scenarios/");
+  command->add_option("--builtin", arguments->builtin, "a canonical program instead");
+  command->add_flag("--list", arguments->list, "show the canonical programs and their numbers of classes");
+  command->add_option("--algorithm", arguments->algorithm,
+                      "portfolio, random, pct, pos, urw, dpor (optimal), source-dpor, plain or bounded");
+  command->add_option("--executions", arguments->executions, "how many to sample, or at most to search");
+  command->add_option("--preemptions", arguments->preemptions, "bound of the bounded search");
+  command->add_option("--seed", arguments->seed, "0x and hex digits, or decimal");
+  command->add_option("--schedule", arguments->schedule, "replay exactly this schedule");
+  command->add_flag("--weak-memory", arguments->weak_memory,
+                    "loads may see stale values, as the memory orders allow");
+  command->add_flag("--native", arguments->native, "run the scenario once on real threads instead");
+  command->add_flag("--trace", arguments->trace, "show the last interleaving though it passed");
+  command->add_flag("--json", arguments->json, "last line of output: the result as JSON");
+  command->callback([arguments, &exit_status] { exit_status = run_command(*arguments); });
+}
+
+}  // namespace touchstone::harness
