@@ -9,6 +9,7 @@
 #include <memory>
 #include <sstream>
 #include <string>
+#include <string_view>
 
 #include "harness/commands.h"
 #include "harness/explore/builtin.h"
@@ -75,7 +76,7 @@ explore::Options options_of(const Arguments& arguments, Algorithm usual) {
   options.preemptions = arguments.preemptions;
   options.weak_memory = arguments.weak_memory;
   options.keep_trace = arguments.trace;
-  options.count_classes = explore::samples(options.algorithm);
+  options.count_classes = explore::samples(options.algorithm) && arguments.schedule.empty();
   if (!arguments.json && ::isatty(STDERR_FILENO) != 0) {
     options.progress = [](const Report& report) {
       const std::string fresh =
@@ -111,7 +112,7 @@ void print_report(const Arguments& arguments, const Report& report, const std::s
   }
   if (arguments.trace && !report.failure) std::cout << '\n' << report.columns;
   if (report.failure) {
-    ReplayLine line{ReplayClass::exact, Seed(report.failure->schedule.seed), ClaimTarget{"explore"}, {}};
+    ReplayLine line{ReplayClass::exact, Seed(report.failure->schedule.seed), ClaimTarget{kExploreClaim}, {}};
     line.options.push_back({"scenario", target});
     line.options.push_back({"schedule", report.failure->schedule.text()});
     if (arguments.weak_memory) line.options.push_back({"weak-memory", "on"});
@@ -152,7 +153,7 @@ int explore_scenario(const Arguments& arguments) {
   const Report report = run(arguments, explore::controlled_body(scenario), options);
   print_report(arguments, report, scenario.name);
   if (scenario.expects_failure && !arguments.json) fmt::print("expected: failed\n");
-  return status_of(report, scenario.expects_failure);
+  return status_of(report, scenario.expects_failure && arguments.schedule.empty());
 }
 
 int run_command(const Arguments& arguments) {
@@ -174,6 +175,24 @@ int run_command(const Arguments& arguments) {
 }
 
 }  // namespace
+
+int replay_exploration(const ReplayLine& line) {
+  constexpr std::string_view kBuiltin = "builtin:";
+  Arguments arguments;
+  const std::string target(line.option("scenario").value_or(""));
+  if (target.starts_with(kBuiltin)) {
+    arguments.builtin = target.substr(kBuiltin.size());
+  } else {
+    arguments.scenario = target;
+  }
+  arguments.schedule = line.option("schedule").value_or("");
+  arguments.weak_memory = line.option("weak-memory").has_value();
+  if (arguments.schedule.empty()) {
+    fmt::print(stderr, "touchstone replay: the line has no schedule\n");
+    return kExitMalformed;
+  }
+  return run_command(arguments);
+}
 
 void add_explore_command(CLI::App& app, int& exit_status) {
   auto arguments = std::make_shared<Arguments>();

@@ -55,6 +55,7 @@ int become(const ReplayLine& line, const TestTarget& test) {
 }
 
 int replay_claim(const ReplayLine& line, const std::string& name, const Arguments& arguments) {
+  if (name == kExploreClaim) return replay_exploration(line);
   const auto budget = parse_duration(arguments.budget);
   if (!budget) {
     fmt::print(stderr, "touchstone replay: --budget \"{}\": expected a time such as 30s\n", arguments.budget);

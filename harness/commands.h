@@ -8,6 +8,8 @@
 
 #include <CLI/App.hpp>
 
+#include "harness/replay.h"
+
 namespace touchstone::harness {
 
 inline constexpr int kExitUsage = 64;
@@ -21,5 +23,9 @@ void add_reap_command(CLI::App& app, int& exit_status);
 
 void add_replay_command(CLI::App& app, int& exit_status);
 void add_verify_command(CLI::App& app, int& exit_status);
+
+/// What a replay line of `touchstone explore` names in place of a claim of the suite; and how it is repeated.
+inline constexpr const char* kExploreClaim = "explore";
+int replay_exploration(const ReplayLine& line);
 
 }  // namespace touchstone::harness

@@ -77,6 +77,8 @@ void Scheduler::begin(const Settings& settings, Strategy& strategy) {
   ordinal_ = 0;
   epoch_ = 0;
   slots_ = 0;
+  best_score_ = 0;
+  best_score_at_ = 0;
   alone_ = true;
   yielded_ = false;
   draining_ = false;

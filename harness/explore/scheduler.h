@@ -147,7 +147,8 @@ class Scheduler {
   std::size_t decided_events() const { return decided_events_; }
   const std::vector<std::pair<std::int32_t, std::int32_t>>& await_candidates() const { return candidates_; }
   std::uint64_t points() const { return points_; }
-  engine::Time time() const { return now_; }
+  std::uint64_t best_score() const { return best_score_; }
+  std::size_t best_score_at() const { return best_score_at_; }
   ThreadId default_thread() const;
   void advance_time(engine::Duration by);
   void fail(FailureKind kind, std::string message);
@@ -173,6 +174,11 @@ class Scheduler {
   void*& thread_slot() { return tasks_[on_cpu_]->slot; }
   std::uint64_t seed() const { return settings_->seed; }
   ThreadId self() const { return on_cpu_; }
+  void score(std::uint64_t badness) {
+    if (badness <= best_score_) return;
+    best_score_ = badness;
+    best_score_at_ = events_.size();
+  }
   void name_object(const Object& object, std::string label);
   std::string describe(std::uint32_t object_name) const;
   std::string describe(const Operation& op) const;
@@ -251,6 +257,8 @@ class Scheduler {
   std::uint32_t epoch_ = 0;
   std::uint32_t slots_ = 0;
   std::size_t decided_events_ = 0;
+  std::uint64_t best_score_ = 0;
+  std::size_t best_score_at_ = 0;  // events
   bool alone_ = true;
   bool yielded_ = false;
   bool draining_ = false;

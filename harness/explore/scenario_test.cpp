@@ -1,0 +1,87 @@
+#include "harness/explore/scenario.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "harness/explore/expect.h"
+
+namespace touchstone::harness::explore {
+namespace {
+
+Scenario shipped(const std::filesystem::path& path) {
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  auto parsed = parse_scenario(path.filename().string(), text.str());
+  if (const auto* error = std::get_if<ScenarioError>(&parsed)) {
+    ADD_FAILURE() << path << ":" << error->line << ": " << error->what;
+    return {};
+  }
+  return std::get<Scenario>(std::move(parsed));
+}
+
+std::vector<Scenario> all_shipped() {
+  std::vector<Scenario> all;
+  for (const auto& entry : std::filesystem::directory_iterator(TOUCHSTONE_SCENARIOS))
+    all.push_back(shipped(entry.path()));
+  return all;
+}
+
+TEST(Scenario, EveryShippedOneEndsAsItExpects) {
+  const std::vector<Scenario> all = all_shipped();
+  EXPECT_GE(all.size(), 6);
+  for (const Scenario& scenario : all) {
+    const Report report =
+        portfolio(controlled_body(scenario), {.draws = scenario.draws, .faults = scenario.faults});
+    EXPECT_EQ(report.verdict, scenario.expects_failure ? Verdict::failed : Verdict::passed)
+        << scenario.name << report;
+  }
+}
+
+TEST(Scenario, EveryShippedOneRunsOnNativeThreadsToo) {
+  for (const Scenario& scenario : all_shipped()) {
+    if (scenario.expects_failure) continue;  // needs a schedule that real threads need not take
+    EXPECT_EQ(run_natively(scenario), std::nullopt) << scenario.name;
+  }
+}
+
+TEST(Scenario, ReplaysAThousandFailingSeedsExactly) {
+  for (const Scenario& scenario : all_shipped()) {
+    if (!scenario.expects_failure) continue;
+    const Body body = controlled_body(scenario);
+    for (std::uint64_t seed = 0; seed < 1'000; ++seed) {
+      const Report report =
+          portfolio(body, {.seed = seed, .shrink = seed % 10 == 0, .determinism_checks = 0});
+      ASSERT_TRUE(report.failure);
+      const Report again = replay(body, report.failure->schedule);
+      ASSERT_TRUE(again.failure);
+      ASSERT_EQ(again.failure->failure.message, report.failure->failure.message);
+      ASSERT_EQ(again.failure->failure.kind, report.failure->failure.kind);
+    }
+  }
+}
+
+TEST(Scenario, NamesTheLineThatItDoesNotUnderstand) {
+  struct Case {
+    const char* text;
+    std::size_t line;
+    const char* what;
+  };
+  for (const Case& bad :
+       {Case{"", 0, "expected \"touchstone-scenario 1\""}, Case{"touchstone-scenario 1\n", 1, "no worker"},
+        Case{"touchstone-scenario 1\nworker A add n\n", 2, "a worker needs ':' before its operations"},
+        Case{"touchstone-scenario 1\n\nworker A: jump n\n", 3, "no such operation: jump"},
+        Case{"touchstone-scenario 1\nengine colour=red\n", 2, "the engine has no parameter colour"},
+        Case{"touchstone-scenario 1\nstall here soon\n", 2, "not a time in ms or us: soon"},
+        Case{"touchstone-scenario 1\nexpect miracles\n", 2, "not understood: expect miracles"}}) {
+    const auto parsed = parse_scenario("bad", bad.text);
+    ASSERT_TRUE(std::holds_alternative<ScenarioError>(parsed)) << bad.text;
+    EXPECT_EQ(std::get<ScenarioError>(parsed).line, bad.line) << bad.text;
+    EXPECT_EQ(std::get<ScenarioError>(parsed).what, bad.what);
+  }
+}
+
+}  // namespace
+}  // namespace touchstone::harness::explore
