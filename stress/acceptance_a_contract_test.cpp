@@ -81,7 +81,9 @@ TEST(AcceptanceA8, EightWorkersOnTheirOwnLeavesNeverConflictWithGranularOutputs)
     });
     for (int i = 0; i < kWorkers; ++i)
       EXPECT_EQ(store.read("domain.sensor" + std::to_string(i)), Value(kRounds));
-    if (granular) EXPECT_EQ(store.statistics().conflicts, 0u);
+    if (granular) {
+      EXPECT_EQ(store.statistics().conflicts, 0u);
+    }
   }
 }
 

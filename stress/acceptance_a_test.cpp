@@ -77,7 +77,9 @@ TEST(AcceptanceA1, TenWorkersOneBaseStrictOneCommits) {
         answers.put(i, store.compare_and_swap(base, WriteSet{}.set(key_of(i), round), &worker));
       },
       [&](int round) {
-        if (round == 0) EXPECT_EQ(base, 100u);
+        if (round == 0) {
+          EXPECT_EQ(base, 100u);
+        }
         const auto commits = answers.of<Committed>();
         ASSERT_EQ(commits.size(), 1u);
         EXPECT_EQ(commits[0].version, base + 1);
@@ -113,7 +115,9 @@ TEST(AcceptanceA2, TenWorkersTenKeysSmartAllCommit) {
         answers.put(i, store.compare_and_swap(base, WriteSet{}.set(key_of(i), round), &worker));
       },
       [&](int round) {
-        if (round == 0) EXPECT_EQ(base, 100u);
+        if (round == 0) {
+          EXPECT_EQ(base, 100u);
+        }
         const auto commits = answers.of<Committed>();
         ASSERT_EQ(commits.size(), 10u) << "somebody was blocked or conflicted";
         std::vector<Version> versions;

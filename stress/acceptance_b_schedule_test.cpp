@@ -114,7 +114,7 @@ TEST(AcceptanceB6, ManyCandidatesNeverMakeTwoHoldersOnAnySampledSchedule) {
 // lease is sized from the attempts that the worker has already made, so the first turn is enough.
 TEST(AcceptanceB7, ASlowHoldersLeaseIsSizedFromItsOwnAttempts) {
   const Body body = [] {
-    Store<P> store({});
+    Store<P> store;
     P::thread slow = P::thread::named("slow", [&] {
       auto worker = store.worker();
       auto process = store.process("slow", {.outputs = {"n"}}, [&](Context<P>& ctx) {
@@ -143,7 +143,7 @@ TEST(AcceptanceB7, ASlowHoldersLeaseIsSizedFromItsOwnAttempts) {
 // on then and not before, and its wait is exactly the lease and the jitter of its waking, which is below one base.
 TEST(AcceptanceB7, AHolderThatNeverComesBackBlocksForItsLeaseOnly) {
   const Body body = [] {
-    Store<P> store({});
+    Store<P> store;
     store.compare_and_swap(0, WriteSet{}.set("n", 0));
     auto dead = store.worker({.failures = 4});
     store.compare_and_swap(0, WriteSet{}.set("n", 1), &dead);
@@ -167,7 +167,7 @@ TEST(AcceptanceB7, AHolderThatNeverComesBackBlocksForItsLeaseOnly) {
 // the second turn; the waiter meanwhile gets its own commit in.
 TEST(AcceptanceB7, AnOverstayingHolderCommitsInItsNextTurn) {
   const Body body = [] {
-    Store<P> store({});
+    Store<P> store;
     store.compare_and_swap(0, WriteSet{}.set("n", 0));
     P::thread slow = P::thread::named("slow", [&] {
       auto worker = store.worker({.failures = 4});
@@ -219,7 +219,7 @@ TEST(AcceptanceB10, TheBoundHoldsOnEverySampledSchedule) {
 // waits at the gate; thirty turns come and go before it runs again. That was one closing waited out, and the gate is open now.
 TEST(AcceptanceB10, TurnsThatPassWhileAWaiterDoesNotRunAreOneClosing) {
   const Body body = [] {
-    Store<P> store({});
+    Store<P> store;
     store.compare_and_swap(0, WriteSet{}.set("n", 0));
     P::thread others = P::thread::named("others", [&] {
       for (int turn = 0; turn < 30; ++turn) {

@@ -373,7 +373,9 @@ TEST(AcceptanceB8, WorkersOfOneProcessShareNeitherACountNorATicket) {
   for (int failure = 2; failure <= 5; ++failure) fail_once(*store, *workers[3]);
   for (std::size_t i = 0; i < workers.size(); ++i) {
     EXPECT_EQ(workers[i]->ticket(), i == 3 ? TicketStatus::holding : TicketStatus::none);
-    if (i != 3) EXPECT_TRUE(is<Busy>(write(*store, store->version(), "n", workers[i].get())));
+    if (i != 3) {
+      EXPECT_TRUE(is<Busy>(write(*store, store->version(), "n", workers[i].get())));
+    }
   }
   EXPECT_TRUE(is<Committed>(write(*store, store->version(), "n", workers[3].get())));
 }

@@ -72,7 +72,9 @@ class Storm {
     EXPECT_LE(result.effort.attempts, 6 + result.effort.expiries);
     EXPECT_GE(result.effort.closings_waited, 0);
     if (result.committed()) committed_.fetch_add(1);
-    if (limits.attempts == INT_MAX && limits.deadline == kForever) EXPECT_TRUE(result.committed());
+    if (limits.attempts == INT_MAX && limits.deadline == kForever) {
+      EXPECT_TRUE(result.committed());
+    }
   }
 
   /// Everything that was promised and nothing else has happened.

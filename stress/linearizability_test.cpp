@@ -56,7 +56,9 @@ TEST(Linearizability, HistoriesOfSixThreadsHaveAnOrderThatExplainsThem) {
     const auto verdict = model::check(history);
     ASSERT_EQ(verdict.answer, model::Answer::kLinearizable)
         << "round " << round << ": " << explain(history, verdict);
-    if (round % 10 == 0) EXPECT_EQ(model::verify_witness(history, verdict.witness), std::nullopt);
+    if (round % 10 == 0) {
+      EXPECT_EQ(model::verify_witness(history, verdict.witness), std::nullopt);
+    }
     operations += history.operations.size();
   }
   EXPECT_GE(operations, 13'000u * kScale);
