@@ -27,10 +27,13 @@ Verdict judge_parts(const std::string& session, pid_t pid, const std::string& ke
   const std::string where = "session " + model::quoted(session) + ", pid " + std::to_string(pid) + ", key " +
                             model::quoted(key) + ": ";
   const auto name = engine::encode_name(session, pid, key);
-  const bool allowed = std::all_of(session.begin(), session.end(), [](unsigned char c) {
-    return std::isalnum(c) != 0 || c == '.' || c == '_' || c == '-';
-  });
-  if (!allowed) return name ? Verdict(where + "a session outside [A-Za-z0-9._-] was accepted") : std::nullopt;
+  const bool allowed = session.size() <= engine::kMaxSessionBytes &&
+                       std::all_of(session.begin(), session.end(), [](unsigned char c) {
+                         return std::isalnum(c) != 0 || c == '.' || c == '_' || c == '-';
+                       });
+  if (!allowed)
+    return name ? Verdict(where + "a session of more than 64 bytes or outside [A-Za-z0-9._-] was accepted")
+                : std::nullopt;
   const auto right = model::segment_name(session, static_cast<std::uint32_t>(pid), key);
   if (static_cast<bool>(name) != right.has_value()) {
     return where + (right ? "refused, but " + model::quoted(*right) + " is its name"

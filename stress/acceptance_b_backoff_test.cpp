@@ -254,10 +254,11 @@ TEST(AcceptanceB11, ABodyThatRanFourTimesPublishesOnceAndASinksExceptionLeavesTh
                  }});
   auto worker = store.worker();
   int runs = 0;
-  auto process = store.process("p", {.outputs = {"n"}}, [&](Context<Native>& ctx) {
+  auto process = store.process("p", {.outputs = {"n", "leftover"}}, [&](Context<Native>& ctx) {
     ctx.emit("poison", ++runs);
     ctx.emit("after", 100 + runs);
     if (runs < 4) by_somebody_else([&] { store.compare_and_swap(store.version(), WriteSet{}.set("n", 0)); });
+    if (runs < 4) ctx.set("leftover", runs);
     ctx.set("n", runs);
   });
   const auto result = store.execute(worker, process);
@@ -267,6 +268,7 @@ TEST(AcceptanceB11, ABodyThatRanFourTimesPublishesOnceAndASinksExceptionLeavesTh
   ASSERT_TRUE(result.effect_error);
   EXPECT_THROW(std::rethrow_exception(result.effect_error), std::runtime_error);
   EXPECT_EQ(store.read("n"), Value(4));
+  EXPECT_FALSE(store.read("leftover")) << "a write of a failed attempt was committed with the retry";
   EXPECT_EQ(store.statistics().effect_errors, 1u);
 
   auto throws = store.process("throws", {.outputs = {"n"}}, [&](Context<Native>& ctx) {

@@ -49,6 +49,95 @@ TEST(AcceptanceB1, VirtualWaitsLieStrictlyInTheirBands) {
   EXPECT_TRUE(passes(portfolio(body, {.executions = 50})));
 }
 
+// Danger: a worker sleeps out its back-off with its cells locked. The script stops the victim in its back-off; a commit and a read of
+// the same path must then go through at once, in no time.
+TEST(AcceptanceB1, ABackoffHoldsNothing) {
+  const Body body = [] {
+    Store<P> store({});
+    store.compare_and_swap(0, WriteSet{}.set("n", 0));
+    P::thread victim = P::thread::named("victim", [&] {
+      auto worker = store.worker();
+      auto process = store.process("add", {.outputs = {"n"}}, [](Context<P>& ctx) { increment(ctx); });
+      require(store.execute(worker, process).effort.attempts == 2, "one conflict, one retry");
+    });
+    P::thread rival = P::thread::named("rival", [&] {
+      store.compare_and_swap(1, WriteSet{}.set("n", 10));
+      P::fault_point("first");
+      const Time begin = P::now();
+      require(std::holds_alternative<Committed>(store.compare_and_swap(2, WriteSet{}.set("n", 20))),
+              "nobody is in its way");
+      require(store.read("n")->integer() == 20 && P::now() == begin, "it had to wait");
+    });
+    victim.join(), rival.join();
+  };
+  Script script;
+  script.run("victim")
+      .until("execute:body_done")
+      .run("rival")
+      .until("first")
+      .run("victim")
+      .until_blocked()
+      .run("rival")
+      .to_end();
+  EXPECT_TRUE(passes(scripted(body, script)));
+}
+
+// Danger: a commit passes the gate just before it closes and installs after the holder has read its version. The holder earns its
+// ticket while two commits of the same path are under way. The oracle: its next commit from a version read later is Committed.
+TEST(AcceptanceB5, TheHoldersNextCommitNeverConflictsOnAnySampledSchedule) {
+  const Body body = [] {
+    Store<P> store({});
+    store.compare_and_swap(0, WriteSet{}.set("n", 0));
+    P::thread holder = P::thread::named("holder", [&] {
+      auto worker = store.worker({.failures = 4});
+      store.compare_and_swap(0, WriteSet{}.set("n", 1), &worker);
+      require(worker.ticket() == TicketStatus::holding, "its fifth conflict");
+      const auto result = store.compare_and_swap(store.version(), WriteSet{}.set("n", 2), &worker);
+      require(std::holds_alternative<Committed>(result), "the holder conflicted");
+    });
+    std::vector<P::thread> rivals;
+    for (int i = 0; i < 2; ++i) {
+      rivals.emplace_back([&] {
+        store.compare_and_swap(store.version(), WriteSet{}.set("n", 3));
+        store.compare_and_swap(store.version(), WriteSet{}.set("n.below", 4));
+      });
+    }
+    holder.join();
+    for (auto& rival : rivals) rival.join();
+  };
+  EXPECT_TRUE(passes(portfolio(body, {.executions = 5'000})));
+}
+
+// Danger: the gate opens and nobody is told, so that those who wait sleep until some time-out. The holder commits after a millisecond
+// of a lease of 50; the waiters go on then, each after its own jitter, which is below one base of a millisecond.
+TEST(AcceptanceB9, WaitersGoOnWhenTheGateOpensAndNotWhenALeaseEnds) {
+  const Body body = [] {
+    Store<P> store({});
+    store.compare_and_swap(0, WriteSet{}.set("n", 0));
+    P::thread holder = P::thread::named("holder", [&] {
+      auto worker = store.worker({.failures = 4});
+      store.compare_and_swap(0, WriteSet{}.set("n", 1), &worker);
+      P::sleep_until(P::now() + 1ms);
+      require(std::holds_alternative<Committed>(
+                  store.compare_and_swap(store.version(), WriteSet{}.set("n", 2), &worker)),
+              "the holder commits");
+    });
+    std::vector<P::thread> waiters;
+    for (const char* path : {"a", "b"}) {
+      waiters.emplace_back([&store, path] {
+        auto worker = store.worker();
+        auto process =
+            store.process("set", {.outputs = {path}}, [path](Context<P>& ctx) { ctx.set(path, 1); });
+        const auto result = store.execute(worker, process);
+        require(result.committed() && result.effort.waited < 2ms, "it waited " + ms(result.effort.waited));
+      });
+    }
+    holder.join();
+    for (auto& waiter : waiters) waiter.join();
+  };
+  EXPECT_TRUE(passes(portfolio(body, {.executions = 1'000})));
+}
+
 /// Workers that are one conflict short of the ticket, all adding to one counter.
 struct Candidates {
   explicit Candidates(StoreOptions options) : store(std::move(options)) {

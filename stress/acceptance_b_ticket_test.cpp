@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <climits>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -155,8 +154,9 @@ class Queue {
     const auto joined = store_.statistics().limit_joins;
     threads_.emplace_back([this, name] {
       auto worker = store_.worker();
+      int runs = 0;
       auto process = store_.process("candidate", {.outputs = {"n"}}, [&](Context<Native>& ctx) {
-        if (worker.ticket() == TicketStatus::holding) in_turn(name);
+        if (++runs > 1) in_turn(name);
         ctx.set("n", name);
       });
       EXPECT_TRUE(store_.execute(worker, process).committed());
@@ -401,7 +401,7 @@ TEST(AcceptanceB10, TheBoundHoldsAgainstTheWorstRivalAndWithoutTheTicketNoBoundD
     EXPECT_EQ(result.effort.conflicts, asked_for);
   }
   auto fair = patient_store({.backoff = false});
-  const auto result = under_attack(*fair, INT_MAX);
+  const auto result = under_attack(*fair, 1'000);
   EXPECT_TRUE(result.committed());
   EXPECT_EQ(result.effort.conflicts, 5);
   EXPECT_EQ(result.effort.attempts, 6);
