@@ -195,6 +195,7 @@ int replay_exploration(const ReplayLine& line) {
 }
 
 void add_explore_command(CLI::App& app, int& exit_status) {
+  exploration_replayer = replay_exploration;
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command =
       app.add_subcommand("explore", "search the schedules of a scenario for one that breaks a promise");

@@ -55,7 +55,7 @@ int become(const ReplayLine& line, const TestTarget& test) {
 }
 
 int replay_claim(const ReplayLine& line, const std::string& name, const Arguments& arguments) {
-  if (name == kExploreClaim) return replay_exploration(line);
+  if (name == kExploreClaim && exploration_replayer != nullptr) return exploration_replayer(line);
   const auto budget = parse_duration(arguments.budget);
   if (!budget) {
     fmt::print(stderr, "touchstone replay: --budget \"{}\": expected a time such as 30s\n", arguments.budget);

@@ -28,4 +28,7 @@ void add_verify_command(CLI::App& app, int& exit_status);
 inline constexpr const char* kExploreClaim = "explore";
 int replay_exploration(const ReplayLine& line);
 
+/// What replays an exploration: null in a tool that is built without the explorer.
+inline int (*exploration_replayer)(const ReplayLine&) = nullptr;
+
 }  // namespace touchstone::harness
