@@ -53,7 +53,7 @@ TEST(AcceptanceB1, VirtualWaitsLieStrictlyInTheirBands) {
 // the same path must then go through at once, in no time.
 TEST(AcceptanceB1, ABackoffHoldsNothing) {
   const Body body = [] {
-    Store<P> store({});
+    Store<P> store;
     store.compare_and_swap(0, WriteSet{}.set("n", 0));
     P::thread victim = P::thread::named("victim", [&] {
       auto worker = store.worker();
@@ -86,7 +86,7 @@ TEST(AcceptanceB1, ABackoffHoldsNothing) {
 // ticket while two commits of the same path are under way. The oracle: its next commit from a version read later is Committed.
 TEST(AcceptanceB5, TheHoldersNextCommitNeverConflictsOnAnySampledSchedule) {
   const Body body = [] {
-    Store<P> store({});
+    Store<P> store;
     store.compare_and_swap(0, WriteSet{}.set("n", 0));
     P::thread holder = P::thread::named("holder", [&] {
       auto worker = store.worker({.failures = 4});
@@ -112,7 +112,7 @@ TEST(AcceptanceB5, TheHoldersNextCommitNeverConflictsOnAnySampledSchedule) {
 // of a lease of 50; the waiters go on then, each after its own jitter, which is below one base of a millisecond.
 TEST(AcceptanceB9, WaitersGoOnWhenTheGateOpensAndNotWhenALeaseEnds) {
   const Body body = [] {
-    Store<P> store({});
+    Store<P> store;
     store.compare_and_swap(0, WriteSet{}.set("n", 0));
     P::thread holder = P::thread::named("holder", [&] {
       auto worker = store.worker({.failures = 4});
