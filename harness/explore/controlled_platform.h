@@ -244,11 +244,15 @@ class ControlledThread {
  private:
   template <class Callable, class... Arguments>
   static std::function<void()> bind(Callable&& callable, Arguments&&... arguments) {
-    auto state = std::make_shared<std::tuple<std::decay_t<Callable>, std::decay_t<Arguments>...>>(
-        std::forward<Callable>(callable), std::forward<Arguments>(arguments)...);
-    return [state] {
-      std::apply([](auto& f, auto&... values) { std::invoke(std::move(f), std::move(values)...); }, *state);
-    };
+    if constexpr (sizeof...(Arguments) == 0 && std::copy_constructible<std::decay_t<Callable>>) {
+      return std::forward<Callable>(callable);
+    } else {
+      auto state = std::make_shared<std::tuple<std::decay_t<Callable>, std::decay_t<Arguments>...>>(
+          std::forward<Callable>(callable), std::forward<Arguments>(arguments)...);
+      return [state] {
+        std::apply([](auto& f, auto&... values) { std::invoke(std::move(f), std::move(values)...); }, *state);
+      };
+    }
   }
 
   void drop() noexcept {

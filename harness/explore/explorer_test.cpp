@@ -228,6 +228,19 @@ TEST(Explorer, NoticesABodyThatIsNotDeterministic) {
   EXPECT_EQ(report.failure->failure.kind, FailureKind::nondeterministic);
 }
 
+TEST(Explorer, TakesNoOffenceAtAddressesKeptInIntegers) {
+  std::vector<std::unique_ptr<int>> kept;  // so that no address comes twice
+  const Report report = portfolio([&] {
+    P::atomic<std::uintptr_t> word{0};
+    P::thread a([&] {
+      kept.push_back(std::make_unique<int>(1));
+      word.store(reinterpret_cast<std::uintptr_t>(kept.back().get()));
+    });
+    a.join();
+  });
+  EXPECT_TRUE(passes(report));
+}
+
 TEST(Explorer, DrawsAreDecisionsOfTheSchedule) {
   const auto body = [] {
     P::atomic<std::uint64_t> sum{0};

@@ -75,6 +75,13 @@ constexpr std::uint32_t number_of(std::uint32_t name) {
   return name & ((1U << kNameBits) - 1);
 }
 
+/// True for what may be an address, whatever its high and low bits are tagged with: heap and mappings lie there on
+/// x86-64 Linux. A program may keep one in an integer, and it differs between two runs that are otherwise the same.
+constexpr bool may_be_address(std::uint64_t value) {
+  const std::uint64_t bits = value & 0xffff'ffff'ffff;
+  return bits >= 0x5000'0000'0000 && bits < 0x8000'0000'0000;
+}
+
 struct Operation {
   Kind kind;
   std::memory_order order = std::memory_order_seq_cst;

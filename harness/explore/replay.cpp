@@ -25,7 +25,9 @@ void Fingerprint::add(const Event& event) {
   };
   mix((std::uint64_t{event.object} << 32) | (std::uint64_t{event.thread} << 16) |
       (static_cast<std::uint64_t>(event.kind) << 8) | static_cast<std::uint64_t>(event.access));
-  if (!event.pointer) mix(event.before ^ (event.after << 1));
+  if (event.pointer) return;
+  mix(may_be_address(event.before) ? 0 : event.before);
+  mix(may_be_address(event.after) ? 0 : event.after);
 }
 
 std::uint16_t Fingerprint::folded() const {

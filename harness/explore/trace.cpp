@@ -20,7 +20,7 @@ constexpr std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
 class ValueNames {
  public:
   std::string name(const Event& event, std::uint64_t value) {
-    if (!event.pointer) {
+    if (!event.pointer && !may_be_address(value)) {
       const auto as_signed = static_cast<std::int64_t>(value);
       return as_signed < 0 && as_signed > -1'000'000 ? fmt::format("{}", as_signed)
                                                      : fmt::format("{}", value);
