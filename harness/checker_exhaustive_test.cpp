@@ -80,8 +80,16 @@ Operation at_version(Operation it, std::uint64_t version, std::uint64_t base = m
 /// together, the depth-first and the breadth-first search.
 void agree_on_every_history(model::History& history, const std::vector<Operation>& alphabet) {
   std::vector<model::CheckOptions> ways(3);
-  ways[1].methods = {.versions = false, .unique_values = false, .depth_first = true, .breadth_first = false};
-  ways[2].methods = {.versions = false, .unique_values = false, .depth_first = false, .breadth_first = true};
+  ways[1].methods = {.versions = false,
+                     .unique_values = false,
+                     .global_versions = false,
+                     .depth_first = true,
+                     .breadth_first = false};
+  ways[2].methods = {.versions = false,
+                     .unique_values = false,
+                     .global_versions = false,
+                     .depth_first = false,
+                     .breadth_first = true};
   std::size_t count = 0;
   std::size_t wrong = 0;
   const auto visit = [&](const std::vector<Operation>& operations) {

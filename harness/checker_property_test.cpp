@@ -30,7 +30,11 @@ std::vector<CheckOptions> every_way() {
   std::vector<CheckOptions> ways(1);
   const auto only = [](bool versions, bool unique, bool depth, bool breadth) {
     CheckOptions options;
-    options.methods = Methods{versions, unique, depth, breadth};
+    options.methods = Methods{.versions = versions,
+                              .unique_values = unique,
+                              .global_versions = false,
+                              .depth_first = depth,
+                              .breadth_first = breadth};
     return options;
   };
   ways.push_back(only(false, false, true, false));
@@ -77,17 +81,15 @@ struct Count {
   std::size_t not_linearizable = 0;
 };
 
-/// The danger: a reduction that loses a linearization, or invents one. The oracle tries every order and
-/// shares only the specification; witnesses are replayed. Each shape is drawn so that yes and no are both
-/// frequent.
-Count agree_with_brute_force(HistoryShape shape, std::size_t histories, const std::string& label) {
+/// The danger: a reduction that loses a linearization, or invents one. The oracle tries every order and shares only
+/// the specification; witnesses are replayed. Each shape is drawn so that yes and no are both frequent.
+template <class Draw>
+void agree_with_brute_force(std::size_t histories, const std::string& label, const Draw& draw) {
   static const std::vector<CheckOptions> ways = every_way();
   Stream stream = Seed::of_process().stream(label);
   Count count;
   for (std::size_t i = 0; i < histories && !::testing::Test::HasFatalFailure(); ++i) {
-    shape.operations = 1 + stream.below(7);
-    shape.clients = 1 + stream.below(4);
-    History history = random_history(shape, stream);
+    History history = draw(1 + stream.below(7), 1 + stream.below(4), stream);
     if (stream.chance(1, 3)) make_times_touch(history);
     const bool expected = model::is_linearizable_by_trying_everything(history);
     ++(expected ? count.linearizable : count.not_linearizable);
@@ -96,63 +98,98 @@ Count agree_with_brute_force(HistoryShape shape, std::size_t histories, const st
   }
   EXPECT_GT(count.linearizable, histories / 20) << label;
   EXPECT_GT(count.not_linearizable, histories / 20) << label;
-  return count;
+}
+
+void agree_with_brute_force(HistoryShape shape, std::size_t histories, const std::string& label) {
+  agree_with_brute_force(histories, label, [&](std::size_t operations, std::size_t clients, Stream& stream) {
+    shape.operations = operations;
+    shape.clients = clients;
+    return random_history(shape, stream);
+  });
+}
+
+void agree_with_brute_force(StoreHistoryShape shape, std::size_t histories, const std::string& label) {
+  agree_with_brute_force(histories, label, [&](std::size_t operations, std::size_t clients, Stream& stream) {
+    shape.operations = operations;
+    shape.clients = clients;
+    return random_store_history(shape, stream);
+  });
 }
 
 constexpr std::size_t kHistories = 15'000;
 
 TEST(CheckerAgainstBruteForce, RegisterWithFewValues) {
-  agree_with_brute_force({.values = 2, .unknown_permille = 100, .wrong_permille = 300}, kHistories,
-                         "few values");
+  agree_with_brute_force(HistoryShape{.values = 2, .unknown_permille = 100, .wrong_permille = 300},
+                         kHistories, "few values");
 }
 
 TEST(CheckerAgainstBruteForce, RegisterWithCompareAndSet) {
   agree_with_brute_force(
-      {.values = 3, .compare_and_sets = true, .unknown_permille = 100, .wrong_permille = 300}, kHistories,
-      "cas");
+      HistoryShape{.values = 3, .compare_and_sets = true, .unknown_permille = 100, .wrong_permille = 300},
+      kHistories, "cas");
 }
 
 TEST(CheckerAgainstBruteForce, RegisterWithManyUnknownOutcomes) {
   agree_with_brute_force(
-      {.values = 2, .compare_and_sets = true, .unknown_permille = 500, .wrong_permille = 500}, kHistories,
-      "unknown");
+      HistoryShape{.values = 2, .compare_and_sets = true, .unknown_permille = 500, .wrong_permille = 500},
+      kHistories, "unknown");
 }
 
 TEST(CheckerAgainstBruteForce, UniqueValues) {
-  agree_with_brute_force({.values = 0, .unknown_permille = 150, .wrong_permille = 700}, kHistories, "unique");
+  agree_with_brute_force(HistoryShape{.values = 0, .unknown_permille = 150, .wrong_permille = 700},
+                         kHistories, "unique");
 }
 
 TEST(CheckerAgainstBruteForce, AppendedStrings) {
-  agree_with_brute_force({.values = 0, .appends = true, .unknown_permille = 100, .wrong_permille = 400},
-                         kHistories, "append unique");
+  agree_with_brute_force(
+      HistoryShape{.values = 0, .appends = true, .unknown_permille = 100, .wrong_permille = 400}, kHistories,
+      "append unique");
 }
 
 TEST(CheckerAgainstBruteForce, AppendedStringsThatRepeat) {
-  agree_with_brute_force({.values = 2, .appends = true, .unknown_permille = 200, .wrong_permille = 400},
-                         kHistories, "append few");
+  agree_with_brute_force(
+      HistoryShape{.values = 2, .appends = true, .unknown_permille = 200, .wrong_permille = 400}, kHistories,
+      "append few");
 }
 
 TEST(CheckerAgainstBruteForce, Versions) {
-  agree_with_brute_force({.values = 2, .compare_and_sets = true, .versions = true, .wrong_permille = 200},
-                         kHistories, "versions");
+  agree_with_brute_force(
+      HistoryShape{.values = 2, .compare_and_sets = true, .versions = true, .wrong_permille = 200},
+      kHistories, "versions");
 }
 
 TEST(CheckerAgainstBruteForce, VersionsWithUnknownOutcomes) {
-  agree_with_brute_force({.values = 2,
-                          .compare_and_sets = true,
-                          .versions = true,
-                          .unknown_permille = 300,
-                          .wrong_permille = 200},
+  agree_with_brute_force(HistoryShape{.values = 2,
+                                      .compare_and_sets = true,
+                                      .versions = true,
+                                      .unknown_permille = 300,
+                                      .wrong_permille = 200},
                          kHistories, "versions unknown");
 }
 
 TEST(CheckerAgainstBruteForce, SeveralKeys) {
   agree_with_brute_force(
-      {.keys = 2, .values = 2, .compare_and_sets = true, .unknown_permille = 100, .wrong_permille = 250},
+      HistoryShape{
+          .keys = 2, .values = 2, .compare_and_sets = true, .unknown_permille = 100, .wrong_permille = 250},
       kHistories, "keys");
   agree_with_brute_force(
-      {.keys = 2, .values = 0, .appends = true, .unknown_permille = 100, .wrong_permille = 250}, kHistories,
-      "append keys");
+      HistoryShape{.keys = 2, .values = 0, .appends = true, .unknown_permille = 100, .wrong_permille = 250},
+      kHistories, "append keys");
+}
+
+TEST(CheckerAgainstBruteForce, Store) {
+  agree_with_brute_force(StoreHistoryShape{.unknown_permille = 0, .wrong_permille = 150}, kHistories / 2,
+                         "store");
+  agree_with_brute_force(StoreHistoryShape{.unknown_permille = 300, .wrong_permille = 150}, kHistories / 2,
+                         "store unknown");
+}
+
+TEST(CheckerAgainstBruteForce, StrictAndSerializableStores) {
+  agree_with_brute_force(StoreHistoryShape{.strict = true, .unknown_permille = 100, .wrong_permille = 150},
+                         kHistories / 4, "strict store");
+  agree_with_brute_force(
+      StoreHistoryShape{.validate_reads = true, .unknown_permille = 100, .wrong_permille = 150},
+      kHistories / 4, "serializable store");
 }
 
 }  // namespace

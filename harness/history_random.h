@@ -31,4 +31,16 @@ struct HistoryShape {
 
 model::History random_history(const HistoryShape& shape, Stream& stream);
 
+/// The same for one store of a few dotted paths: commits from fresh and stale versions, executes, reads, snapshots.
+struct StoreHistoryShape {
+  std::size_t operations = 5;
+  std::size_t clients = 3;
+  bool strict = false;
+  bool validate_reads = false;
+  unsigned unknown_permille = 0;
+  unsigned wrong_permille = 0;
+};
+
+model::History random_store_history(const StoreHistoryShape& shape, Stream& stream);
+
 }  // namespace touchstone::harness

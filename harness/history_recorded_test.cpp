@@ -42,8 +42,11 @@ void expect_verdict(const fs::path& file, const std::string& expected,
 
 model::CheckOptions only_one_search(bool depth_first) {
   model::CheckOptions options;
-  options.methods = {
-      .versions = false, .unique_values = false, .depth_first = depth_first, .breadth_first = !depth_first};
+  options.methods = {.versions = false,
+                     .unique_values = false,
+                     .global_versions = false,
+                     .depth_first = depth_first,
+                     .breadth_first = !depth_first};
   return options;
 }
 

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "model/general_search.h"
+#include "model/global_versions.h"
 #include "model/polynomial.h"
 
 namespace touchstone::model {
@@ -148,6 +149,7 @@ class Checker {
 
   /// The polynomial methods, cheapest first (V3).
   bool decide_at_once(const std::vector<OperationNumber>& numbers, KeyId key) {
+    if (history_.kind == HistoryKind::kStore && options_.methods.global_versions) return decide_by_commits();
     if (history_.kind != HistoryKind::kCell || !options_.partition_by_key) return false;
     if (options_.methods.versions &&
         accept(check_versions(history_, numbers, options_.witness), key, Method::kVersions)) {
@@ -156,6 +158,23 @@ class Checker {
     return options_.methods.unique_values &&
            accept(check_unique_values(history_, numbers, scratch_, options_.witness), key,
                   Method::kUniqueValues);
+  }
+
+  bool decide_by_commits() {
+    GlobalVersionsResult result = check_global_versions(history_, options_.witness);
+    if (!result.applies) return false;
+    if (result.linearizable) {
+      add_witness(std::move(result.witness));
+      return true;
+    }
+    Refutation refutation;
+    refutation.method = Method::kGlobalVersions;
+    refutation.failing = result.failing;
+    refutation.worlds.push_back({result.state, {}, {}, result.reason});
+    refutation.reason =
+        "nothing explains " + describe(history_, history_.operations[result.failing]) + ": " + result.reason;
+    verdict_.refutations.push_back(std::move(refutation));
+    return true;
   }
 
   bool accept(PolynomialResult result, KeyId key, Method method) {
@@ -321,6 +340,8 @@ const char* name(Method method) {
       return "versions";
     case Method::kUniqueValues:
       return "unique values";
+    case Method::kGlobalVersions:
+      return "global versions";
     case Method::kDepthFirst:
       return "depth first";
     case Method::kBreadthFirst:

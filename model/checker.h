@@ -33,12 +33,13 @@ namespace touchstone::model {
 
 enum class Answer { kLinearizable, kNotLinearizable, kInconclusive };
 
-enum class Method { kNothingToDo, kVersions, kUniqueValues, kDepthFirst, kBreadthFirst };
+enum class Method { kNothingToDo, kVersions, kUniqueValues, kGlobalVersions, kDepthFirst, kBreadthFirst };
 
 /// Which methods may be used; tests compare them by switching all but one off.
 struct Methods {
   bool versions = true;
   bool unique_values = true;
+  bool global_versions = true;
   bool depth_first = true;
   bool breadth_first = true;
 };

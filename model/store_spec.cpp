@@ -65,15 +65,40 @@ void put(StoreState& state, const Write& write, std::uint64_t version) {
   }
 }
 
-/// Applies the set as version + 1, or returns false on M3 with the state half-written.
-bool install(StoreState& state, const std::vector<Write>& writes) {
-  ++state.version;
+bool under_scalar(const StoreState& state, const std::string& path) {
+  const auto above = ancestors(path);
+  return std::any_of(above.begin(), above.end(), [&](const auto& it) { return state.leaves.count(it) != 0; });
+}
+
+/// True if a write of the set can matter to another's M3: one path is above another.
+bool nested(const std::vector<Write>& writes) {
   for (const Write& write : writes) {
     for (const std::string& ancestor : ancestors(write.path)) {
-      if (state.leaves.count(ancestor) != 0) return false;
+      if (std::any_of(writes.begin(), writes.end(), [&](const Write& it) { return it.path == ancestor; }))
+        return true;
     }
-    put(state, write, state.version);
   }
+  return false;
+}
+
+/// Applies the set as version + 1; false on M3, and the state as it was.
+bool install(StoreState& state, const std::vector<Write>& writes) {
+  if (nested(writes)) {
+    StoreState next = state;
+    ++next.version;
+    for (const Write& write : writes) {
+      if (under_scalar(next, write.path)) return false;
+      put(next, write, next.version);
+    }
+    state = std::move(next);
+    return true;
+  }
+  if (std::any_of(writes.begin(), writes.end(),
+                  [&](const auto& it) { return under_scalar(state, it.path); })) {
+    return false;
+  }
+  ++state.version;
+  for (const Write& write : writes) put(state, write, state.version);
   return true;
 }
 
@@ -169,9 +194,7 @@ std::optional<Illegal> commit(StoreState& state, const StoreRules& rules, const 
   if (!found.empty()) {
     return because("the commit should have conflicted: " + describe(StoreResponse{found.front()}));
   }
-  StoreState next = state;
-  if (!install(next, call.writes)) return because("a path below a scalar was written");
-  state = std::move(next);
+  if (!install(state, call.writes)) return because("a path below a scalar was written");
   return std::nullopt;
 }
 
@@ -331,9 +354,7 @@ StoreResponse StoreSpec::perform(State& state, const Operation& operation) const
     if (call.writes.empty()) return Committed{call.expected, CommitPath::kEmpty};
     if (auto found = conflicts(state, rules, call); !found.empty()) return found.front();
     const CommitPath path = call.expected == state.version ? CommitPath::kFast : CommitPath::kMerged;
-    State next = state;
-    if (!install(next, call.writes)) return Rejected{Rejection::kUnderScalar};
-    state = std::move(next);
+    if (!install(state, call.writes)) return Rejected{Rejection::kUnderScalar};
     return Committed{state.version, path};
   };
   return std::visit(
