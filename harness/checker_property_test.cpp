@@ -94,6 +94,10 @@ void agree_with_brute_force(std::size_t histories, const std::string& label, con
     const bool expected = model::is_linearizable_by_trying_everything(history);
     ++(expected ? count.linearizable : count.not_linearizable);
     agree(history, ways.front(), expected);
+    CheckOptions without_witness;
+    without_witness.witness = false;
+    ASSERT_EQ(model::check(history, without_witness).answer == Answer::kLinearizable, expected)
+        << words(history);
     agree(history, ways[1 + stream.below(ways.size() - 1)], expected);
   }
   EXPECT_GT(count.linearizable, histories / 20) << label;

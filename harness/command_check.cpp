@@ -83,7 +83,7 @@ class CheckRun {
     }
     const auto& history = std::get<model::History>(read);
     const auto begin = std::chrono::steady_clock::now();
-    const model::Verdict verdict = model::check(history, {.budget = arguments_.budget});
+    const model::Verdict verdict = model::check(history, {.budget = arguments_.budget, .witness = false});
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     (arguments_.json ? print_json : print_words)(file, history, verdict, seconds);
     std::fflush(stdout);

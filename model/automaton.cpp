@@ -1,8 +1,8 @@
 #include "model/automaton.h"
 
+#include <algorithm>
 #include <map>
 #include <unordered_map>
-#include <unordered_set>
 
 #include "model/cell_spec.h"
 
@@ -13,34 +13,45 @@ namespace {
 /// are one state (U1): nothing can tell them apart.
 class RegisterAutomaton : public Automaton {
  public:
-  RegisterAutomaton(const History& history, const std::vector<Operation>& classes)
-      : history_(history), classes_(classes) {
-    for (const Operation& it : classes_) {
-      if (it.function == Function::kRead) mentioned_.insert(it.observed);
-      if (it.function == Function::kCas) mentioned_.insert(it.expected);
+  RegisterAutomaton(const History& history, const std::vector<Operation>& classes) : history_(history) {
+    for (const Operation& it : classes) {
+      if (it.function == Function::kRead) mentioned_.push_back(it.observed);
+      if (it.function == Function::kCas) mentioned_.push_back(it.expected);
     }
-    for (Operation& it : classes_) it.argument = canonical(it.argument);
+    std::sort(mentioned_.begin(), mentioned_.end());
+    mentioned_.erase(std::unique(mentioned_.begin(), mentioned_.end()), mentioned_.end());
+    classes_.reserve(classes.size());
+    for (const Operation& it : classes) {
+      if (it.function == Function::kRead) {
+        classes_.push_back({Kind::kRead, it.observed, it.observed});
+      } else if (it.function == Function::kWrite) {
+        classes_.push_back({Kind::kWrite, kNil, canonical(it.argument)});
+      } else if (it.outcome == Outcome::kFail) {
+        classes_.push_back({Kind::kFailedCas, it.expected, kNil});
+      } else {
+        classes_.push_back({Kind::kCas, it.expected, canonical(it.argument)});
+      }
+    }
   }
 
   StateId initial() override { return canonical(history_.initial); }
 
   StateId step(StateId state, ClassId operation) override {
-    const Operation& it = classes_[operation];
-    switch (it.function) {
-      case Function::kRead:
-        return state == it.observed ? state : kIllegalState;
-      case Function::kWrite:
-        return it.argument;
+    const Class& it = classes_[operation];
+    switch (it.kind) {
+      case Kind::kWrite:
+        return it.to;
+      case Kind::kFailedCas:
+        return state != it.from ? state : kIllegalState;
       default:
-        if (it.outcome == Outcome::kFail) return state != it.expected ? state : kIllegalState;
-        return state == it.expected ? it.argument : kIllegalState;
+        return state == it.from ? it.to : kIllegalState;
     }
   }
 
   ClassTraits traits(ClassId operation) const override {
-    const Operation& it = classes_[operation];
-    if (it.function == Function::kWrite) return {false, 0};
-    return {it.function == Function::kRead || it.outcome == Outcome::kFail, kNotBlind};
+    const Kind kind = classes_[operation].kind;
+    if (kind == Kind::kWrite) return {false, 0};
+    return {kind == Kind::kRead || kind == Kind::kFailedCas, kNotBlind};
   }
 
   std::string describe(StateId state) const override {
@@ -48,24 +59,34 @@ class RegisterAutomaton : public Automaton {
   }
 
   std::string reason(StateId state, ClassId operation) override {
-    const Operation& it = classes_[operation];
-    if (it.function == Function::kRead) {
-      return "it saw " + history_.values.describe(it.observed) + " where the value is " + describe(state);
-    }
-    return std::string(it.outcome == Outcome::kFail ? "it failed" : "it succeeded") + " expecting " +
-           history_.values.describe(it.expected) + " where the value is " + describe(state);
+    const Class& it = classes_[operation];
+    const std::string value = history_.values.describe(it.from);
+    if (it.kind == Kind::kWrite) return "it fits here, but then nothing fits what comes after";
+    if (it.kind == Kind::kRead) return "it saw " + value + " where the value is " + describe(state);
+    return std::string(it.kind == Kind::kFailedCas ? "it failed" : "it succeeded") + " expecting " + value +
+           " where the value is " + describe(state);
   }
 
-  std::size_t bytes() const override { return classes_.size() * sizeof(Operation); }
+  std::size_t bytes() const override { return classes_.size() * sizeof(Class); }
 
  private:
   static constexpr StateId kUnmentioned = kIllegalState - 1;
 
-  ValueId canonical(ValueId value) const { return mentioned_.count(value) != 0 ? value : kUnmentioned; }
+  enum class Kind : std::uint8_t { kRead, kWrite, kCas, kFailedCas };
+
+  struct Class {
+    Kind kind;
+    ValueId from;
+    ValueId to;
+  };
+
+  ValueId canonical(ValueId value) const {
+    return std::binary_search(mentioned_.begin(), mentioned_.end(), value) ? value : kUnmentioned;
+  }
 
   const History& history_;
-  std::vector<Operation> classes_;
-  std::unordered_set<ValueId> mentioned_;
+  std::vector<Class> classes_;
+  std::vector<ValueId> mentioned_;
 };
 
 /// Any specification: states and transitions are numbered as they are met, compared exactly.

@@ -11,6 +11,10 @@ constexpr std::uint32_t kRoot = ~std::uint32_t{0};
 constexpr std::size_t kWorldsKept = 64;
 /// Dominance compares a configuration with so many of its state at most.
 constexpr std::size_t kCompared = 48;
+/// What one used operation of unknown outcome costs, in optional operations.
+constexpr std::int64_t kWorthOfUnknown = 4;
+/// A search with a width stops expanding when there are so many times its width, and something has passed.
+constexpr std::size_t kWaitingPerWidth = 16;
 
 }  // namespace
 
@@ -76,11 +80,16 @@ void BreadthFirst::begin_return() {
 /// False if none is left to expand.
 bool BreadthFirst::expand_one() {
   if (expanding_ == waiting_.size()) return false;
+  if (waiting_.size() / kWaitingPerWidth > options_.width && passed_.size() > options_.width) {
+    narrowed_ = true;
+    return false;
+  }
   const std::size_t number = expanding_++;
-  const SearchOperation& forced = problem_.operations[Problem::operation_of(window_.next_event())];
-  for (Choice choice; window_.next_choice(waiting_.at(number), choice);) {
+  const std::uint32_t operation = Problem::operation_of(window_.next_event());
+  const SearchOperation& forced = problem_.operations[operation];
+  for (Choice choice; window_.next_choice(waiting_.at(number), choice, operation);) {
     std::copy_n(waiting_.at(number), scratch_.size(), scratch_.begin());
-    if (!window_.take(scratch_.data(), choice)) continue;
+    if (!window_.take(scratch_.data(), choice, operation)) continue;
     const std::uint32_t linked = link(waiting_links_[number]);
     if (Layout::taken(scratch_.data(), forced.slot)) {
       window_.layout().clear(scratch_.data(), forced.slot);
@@ -98,41 +107,55 @@ void BreadthFirst::arrive(const Word* configuration, std::uint32_t linked) {
 }
 
 void BreadthFirst::wait(const Word* configuration, std::uint32_t linked) {
+  if (options_.reductions.dominance) {
+    const std::size_t last = waiting_.size();
+    for (std::size_t i = last > kCompared ? last - kCompared : 0; i < last; ++i) {
+      if (window_.dominates(waiting_.at(i), configuration)) return;
+    }
+  }
   if (waiting_.insert(configuration)) waiting_links_.push_back(linked);
 }
 
 void BreadthFirst::end_return() {
   most_ = std::max(most_, waiting_.size() + passed_.size());
   if (passed_.size() == 0) {
-    progress_ = Progress::kRefuted;
+    progress_ = narrowed_ ? Progress::kTooNarrow : Progress::kRefuted;
     return;
   }
   in_return_ = false;
   prune();
+  narrow();
   window_.forward();
   if (links_.size() > links_limit_) forget_dead_links();
 }
 
-/// Fills the frontier with the configurations that no other dominates.
-void BreadthFirst::prune() {
+/// The configurations that passed, by state, and of one state those first that used up the least.
+std::vector<std::uint32_t> BreadthFirst::by_worth() const {
   const Layout& layout = window_.layout();
-  const std::size_t words = scratch_.size();
   std::vector<std::uint32_t> order(passed_.size());
   std::iota(order.begin(), order.end(), 0U);
-  if (options_.reductions.dominance && order.size() > 1) {
-    std::vector<std::int64_t> worth(order.size());
-    for (std::uint32_t i = 0; i < order.size(); ++i) {
-      const Word* it = passed_.at(i);
-      for (std::size_t w = 0; w < layout.mask_words(); ++w)
-        worth[i] += std::popcount(it[1 + layout.mask_words() + w]);
-      for (std::size_t u = 0; u < problem_.unknown.size(); ++u) worth[i] -= layout.used(it, u);
+  if (!options_.reductions.dominance || order.size() == 1) return order;
+  std::vector<std::int64_t> worth(order.size());
+  for (std::uint32_t i = 0; i < order.size(); ++i) {
+    const Word* it = passed_.at(i);
+    for (std::size_t w = 0; w < layout.mask_words(); ++w) {
+      worth[i] += std::popcount(it[1 + layout.mask_words() + w]);
     }
-    std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
-      const StateId state_a = Layout::state(passed_.at(a));
-      const StateId state_b = Layout::state(passed_.at(b));
-      return state_a != state_b ? state_a < state_b : worth[a] > worth[b];
-    });
+    for (std::size_t u = 0; u < problem_.unknown.size(); ++u)
+      worth[i] -= kWorthOfUnknown * layout.used(it, u);
   }
+  std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
+    const StateId state_a = Layout::state(passed_.at(a));
+    const StateId state_b = Layout::state(passed_.at(b));
+    return state_a != state_b ? state_a < state_b : worth[a] > worth[b];
+  });
+  return order;
+}
+
+/// Fills the frontier with the configurations that no other dominates.
+void BreadthFirst::prune() {
+  const std::size_t words = scratch_.size();
+  const std::vector<std::uint32_t> order = by_worth();
   frontier_.clear();
   frontier_links_.clear();
   std::size_t first_of_state = 0;
@@ -144,12 +167,37 @@ void BreadthFirst::prune() {
     bool dominated = false;
     const std::size_t last = options_.reductions.dominance ? std::min(kept, first_of_state + kCompared) : 0;
     for (std::size_t i = first_of_state; i < last && !dominated; ++i) {
-      dominated = layout.dominates(frontier_.data() + i * words, it);
+      dominated = window_.dominates(frontier_.data() + i * words, it);
     }
     if (dominated) continue;
     frontier_.insert(frontier_.end(), it, it + words);
     frontier_links_.push_back(passed_links_[number]);
   }
+}
+
+/// W4: of every state the same share.
+void BreadthFirst::narrow() {
+  const std::size_t all = frontier_links_.size();
+  if (all <= options_.width) return;
+  narrowed_ = true;
+  const std::size_t words = scratch_.size();
+  const auto state_at = [&](std::size_t i) { return Layout::state(frontier_.data() + i * words); };
+  std::size_t states = 1;
+  for (std::size_t i = 1; i < all; ++i) states += state_at(i) != state_at(i - 1) ? 1 : 0;
+  const std::size_t share = std::max<std::size_t>(1, options_.width / states);
+  std::size_t kept = 0;
+  std::size_t of_state = 0;
+  StateId last = kIllegalState;
+  for (std::size_t i = 0; i < all; ++i) {
+    const StateId state = state_at(i);
+    of_state = i > 0 && state == last ? of_state + 1 : 0;
+    last = state;
+    if (of_state >= share) continue;
+    std::copy_n(frontier_.data() + i * words, words, frontier_.data() + kept * words);
+    frontier_links_[kept++] = frontier_links_[i];
+  }
+  frontier_.resize(kept * words);
+  frontier_links_.resize(kept);
 }
 
 std::uint32_t BreadthFirst::link(std::uint32_t parent) {

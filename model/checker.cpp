@@ -3,56 +3,71 @@
 #include <algorithm>
 #include <memory>
 #include <numeric>
+#include <span>
 
 #include "model/general_search.h"
 #include "model/global_versions.h"
 #include "model/polynomial.h"
+#include "model/version_floors.h"
 
 namespace touchstone::model {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::uint64_t kFirstTurn = 1000;
+constexpr std::uint64_t kFirstTurn = 500;
 constexpr std::uint64_t kTurnGrowth = 4;
 /// After one partition was refuted the others get so many times the steps that were made until then.
 constexpr std::uint64_t kPatience = 4;
+/// The breadth-first search begins with so narrow a frontier, and takes so many times the last one if it must.
+constexpr std::size_t kFirstWidth = 8;
+constexpr std::size_t kWidening = 4;
 /// The clock is looked at after so many steps at most.
 constexpr std::uint64_t kSlice = 20'000;
 constexpr std::size_t kMostOfOneUnknownClass = 65'535;
 
-/// The operations of each partition, by invocation (V2).
-std::vector<std::vector<OperationNumber>> partition(const History& history, bool by_key) {
-  const bool split = by_key && history.kind == HistoryKind::kCell;
-  std::vector<std::vector<OperationNumber>> parts(split ? std::max<std::size_t>(history.keys.size(), 1) : 1);
-  for (OperationNumber number = 0; number < history.operations.size(); ++number) {
-    parts[split ? history.operations[number].key : 0].push_back(number);
+/// The operations of each partition (V2), of those that are still to be decided.
+class Partitions {
+ public:
+  template <class Wanted>
+  Partitions(const History& history, bool by_key, const Wanted& wanted) {
+    const bool split = by_key && history.kind == HistoryKind::kCell;
+    begin_.assign((split ? std::max<std::size_t>(history.keys.size(), 1) : 1) + 1, 0);
+    const auto part_of = [&](const Operation& it) { return split ? it.key : KeyId{0}; };
+    for (const Operation& it : history.operations) {
+      if (wanted(part_of(it))) ++begin_[part_of(it) + 1];
+    }
+    for (std::size_t part = 1; part < begin_.size(); ++part) begin_[part] += begin_[part - 1];
+    numbers_.resize(begin_.back());
+    std::vector<std::size_t> next(begin_.begin(), begin_.end() - 1);
+    for (OperationNumber number = 0; number < history.operations.size(); ++number) {
+      const KeyId part = part_of(history.operations[number]);
+      if (wanted(part)) numbers_[next[part]++] = number;
+    }
   }
-  const auto earlier = [&](OperationNumber a, OperationNumber b) {
-    return history.operations[a].invoked < history.operations[b].invoked;
-  };
-  for (auto& part : parts) {
-    if (!std::is_sorted(part.begin(), part.end(), earlier))
-      std::stable_sort(part.begin(), part.end(), earlier);
+
+  std::size_t size() const { return begin_.size() - 1; }
+  std::span<const OperationNumber> operator[](std::size_t part) const {
+    return {numbers_.data() + begin_[part], begin_[part + 1] - begin_[part]};
   }
-  return parts;
-}
+
+ private:
+  std::vector<std::size_t> begin_;
+  std::vector<OperationNumber> numbers_;
+};
 
 /// One partition in the hands of the general searches.
 class Contest {
  public:
-  Contest(const History& history, const std::vector<OperationNumber>& numbers, KeyId key,
+  Contest(const History& history, std::span<const OperationNumber> numbers, KeyId key,
           const CheckOptions& options)
-      : key_(key), problem_(make_problem(history, numbers)) {
-    const SearchOptions search{options.reductions, options.witness, options.max_memory / 2};
-    if (options.methods.depth_first) {
-      depth_automaton_ = make_automaton(history, problem_.representatives);
-      depth_ = std::make_unique<DepthFirst>(problem_, *depth_automaton_, search);
-    }
-    if (options.methods.breadth_first) {
-      breadth_automaton_ = make_automaton(history, problem_.representatives);
-      breadth_ = std::make_unique<BreadthFirst>(problem_, *breadth_automaton_, search);
-    }
+      : history_(history),
+        key_(key),
+        problem_(make_problem(history, numbers)),
+        breadth_wanted_(options.methods.breadth_first),
+        search_{options.reductions, options.witness, options.max_memory / 2, kFirstWidth} {
+    // What is not needed is not made: most partitions are decided in the first search's first turn.
+    if (options.methods.depth_first) begin_depth_first();
   }
 
   /// Not to be moved: the searches refer to the problem.
@@ -70,9 +85,11 @@ class Contest {
       const Progress progress = depth_->run(steps);
       if (decided(progress, Method::kDepthFirst)) return progress;
     }
+    if (breadth_wanted_ && !breadth_) begin_breadth_first();
     if (breadth_ && !breadth_out_of_memory_) {
       const Progress progress = breadth_->run(steps);
       if (decided(progress, Method::kBreadthFirst)) return progress;
+      if (progress == Progress::kTooNarrow) widen();
       breadth_out_of_memory_ = progress == Progress::kOutOfMemory;
     }
     return !depth_ && breadth_out_of_memory_ ? Progress::kOutOfMemory : Progress::kRunning;
@@ -98,24 +115,47 @@ class Contest {
 
   KeyId key() const { return key_; }
   std::size_t size() const { return problem_.operations.size(); }
-  std::uint64_t steps() const { return (depth_ ? depth_->steps() : 0) + (breadth_ ? breadth_->steps() : 0); }
+  std::uint64_t steps() const {
+    return steps_before_ + (depth_ ? depth_->steps() : 0) + (breadth_ ? breadth_->steps() : 0);
+  }
   std::size_t configurations() const {
     return (depth_ ? depth_->configurations() : 0) + (breadth_ ? breadth_->configurations() : 0);
   }
 
  private:
+  void begin_depth_first() {
+    depth_automaton_ = make_automaton(history_, problem_.representatives);
+    depth_ = std::make_unique<DepthFirst>(problem_, *depth_automaton_, search_);
+  }
+
+  void begin_breadth_first() {
+    breadth_automaton_ = make_automaton(history_, problem_.representatives);
+    breadth_ = std::make_unique<BreadthFirst>(problem_, *breadth_automaton_, search_);
+  }
+
+  /// The frontier was too narrow: again from the start, with a wider one.
+  void widen() {
+    steps_before_ += breadth_->steps();
+    search_.width *= kWidening;
+    breadth_ = std::make_unique<BreadthFirst>(problem_, *breadth_automaton_, search_);
+  }
+
   bool decided(Progress progress, Method method) {
     if (progress != Progress::kExplained && progress != Progress::kRefuted) return false;
     method_ = method;
     return true;
   }
 
+  const History& history_;
   KeyId key_;
   Problem problem_;
+  bool breadth_wanted_;
+  SearchOptions search_;
   std::unique_ptr<Automaton> depth_automaton_;
   std::unique_ptr<Automaton> breadth_automaton_;
   std::unique_ptr<DepthFirst> depth_;
   std::unique_ptr<BreadthFirst> breadth_;
+  std::uint64_t steps_before_ = 0;  ///< of narrower searches
   bool breadth_out_of_memory_ = false;
   Method method_ = Method::kNothingToDo;
 };
@@ -126,7 +166,16 @@ class Checker {
       : history_(history), options_(options), deadline_(deadline_of(options.budget)), scratch_(history) {}
 
   Verdict run() {
-    const auto parts = partition(history_, options_.partition_by_key);
+    const bool by_key = options_.partition_by_key && history_.kind == HistoryKind::kCell;
+    std::optional<VersionFloors> floors;
+    if (by_key && options_.methods.versions && !options_.witness) floors.emplace(history_);
+    if (floors && floors->count() == history_.keys.size()) {
+      verdict_.partitions = floors->count();
+      return conclude();
+    }
+    const Partitions parts(history_, by_key, [&](KeyId key) { return !floors || !floors->holds(key); });
+    verdict_.partitions = floors ? floors->count() : 0;
+    floors.reset();
     std::vector<std::size_t> order(parts.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
     std::stable_sort(order.begin(), order.end(),
@@ -148,7 +197,7 @@ class Checker {
   }
 
   /// The polynomial methods, cheapest first (V3).
-  bool decide_at_once(const std::vector<OperationNumber>& numbers, KeyId key) {
+  bool decide_at_once(std::span<const OperationNumber> numbers, KeyId key) {
     if (history_.kind == HistoryKind::kStore && options_.methods.global_versions) return decide_by_commits();
     if (history_.kind != HistoryKind::kCell || !options_.partition_by_key) return false;
     if (options_.methods.versions &&
@@ -197,7 +246,7 @@ class Checker {
   }
 
   /// Gives a partition its first turn; most need no second.
-  void begin_search(const std::vector<OperationNumber>& numbers, KeyId key) {
+  void begin_search(std::span<const OperationNumber> numbers, KeyId key) {
     auto contest = std::make_unique<Contest>(history_, numbers, key, options_);
     if (contest->too_many_unknown()) {
       give_up("too many operations of unknown outcome are alike");
@@ -242,6 +291,7 @@ class Checker {
     verdict_.configurations = std::max<std::uint64_t>(verdict_.configurations, contest.configurations());
     switch (progress) {
       case Progress::kRunning:
+      case Progress::kTooNarrow:
         return false;
       case Progress::kExplained:
         if (options_.witness) add_witness(contest.witness());

@@ -16,12 +16,12 @@ std::size_t hash_of(const Word* words, std::size_t count) {
 
 }  // namespace
 
-bool Layout::dominates(const Word* better, const Word* worse) const {
+bool Layout::dominates(const Word* better, const Word* worse, const Word* observers) const {
   if (state(better) != state(worse)) return false;
   const Word* better_optional = better + 1 + mask_words_;
   for (std::size_t i = 0; i < mask_words_; ++i) {
     const Word differs = (better[1 + i] ^ worse[1 + i]) | (better_optional[i] ^ worse[1 + mask_words_ + i]);
-    if ((differs & ~better_optional[i]) != 0) return false;
+    if ((differs & ~(better_optional[i] | (better[1 + i] & observers[i]))) != 0) return false;
   }
   for (std::size_t i = 1 + 2 * mask_words_; i < words_; ++i) {
     if (better[i] == worse[i]) continue;

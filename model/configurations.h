@@ -65,9 +65,9 @@ class Layout {
   }
 
   /// True if whatever can follow `worse` can follow `better`: the same state, and for every open operation
-  /// optional is at least as good as taken or waiting, for every unknown class fewer are at least as good as
-  /// more.
-  bool dominates(const Word* better, const Word* worse) const;
+  /// optional is at least as good as taken or waiting, for an observer taken at least as good as waiting, and for
+  /// every unknown class fewer are at least as good as more.
+  bool dominates(const Word* better, const Word* worse, const Word* observers) const;
 
  private:
   std::size_t mask_words_;

@@ -14,22 +14,28 @@
 //   the
 //       history, beside 12 bytes an operation for the witness (and the depth-first search's way back).
 //   W2  Forgetting failed configurations (when memory runs short) costs time, never soundness.
+//   W3  The depth-first search knows which cells a failure is due to, and goes straight back to the last choice
+//       about one of them (conflict-directed backjumping: Prosser 1993).
+//   W4  A breadth-first search may be given a width: it then keeps only so many configurations, of each state those
+//       that used up the least. A witness it finds is one; that it finds none says nothing (kTooNarrow).
 // A search belongs to one thread at a time.
 
 #include <cstdint>
 #include <optional>
+#include <unordered_map>
 #include <vector>
 
 #include "model/window.h"
 
 namespace touchstone::model {
 
-enum class Progress { kRunning, kExplained, kRefuted, kOutOfMemory };
+enum class Progress { kRunning, kExplained, kRefuted, kTooNarrow, kOutOfMemory };
 
 struct SearchOptions {
   Reductions reductions = {};
   bool witness = true;
   std::size_t max_memory = std::size_t{1} << 30U;
+  std::size_t width = ~std::size_t{0};  ///< of the breadth-first search's frontier (W4)
 };
 
 /// Where a refuted search got to.
@@ -56,11 +62,16 @@ class DepthFirst {
     std::uint32_t event;
     std::uint32_t cursor;
     std::uint32_t effects;
+    Word cells;  ///< a bit for each cell (modulo 64) that the failures after it were due to
   };
 
   bool walk();
   bool meet_return(std::uint32_t operation);
-  bool push_frame();
+  void push_frame(std::uint32_t cursor, Word cells);
+  std::optional<Word> known_failure() const;
+  void remember_failure(const Word* configuration, Word cells);
+  void jump_back(Word cells);
+  Word cell_of(const Frame& frame) const;
   bool try_next_choice();
   void fail_top();
   void note(std::uint32_t event);
@@ -73,6 +84,9 @@ class DepthFirst {
   std::vector<Word> saved_;
   std::vector<Effect> effects_;
   ConfigurationTable failed_;
+  std::unordered_map<Word, std::uint32_t> last_failed_;  ///< by state and event
+  std::vector<Word> failed_cells_;                       ///< W3
+  std::vector<std::uint32_t> failed_before_;             ///< the one before, of the same state and event
   std::uint32_t deepest_ = 0;
   std::vector<Word> deepest_configurations_;
   Progress progress_ = Progress::kRunning;
@@ -102,7 +116,9 @@ class BreadthFirst {
   void arrive(const Word* configuration, std::uint32_t link);
   void wait(const Word* configuration, std::uint32_t link);
   std::uint32_t link(std::uint32_t parent);
+  std::vector<std::uint32_t> by_worth() const;
   void prune();
+  void narrow();
   void forget_dead_links();
   std::size_t bytes() const;
 
@@ -120,6 +136,7 @@ class BreadthFirst {
   std::size_t links_limit_ = 4096;
   std::vector<Word> scratch_;
   std::size_t expanding_ = 0;
+  bool narrowed_ = false;  ///< something was left out
   bool in_return_ = false;
   std::size_t most_ = 0;
   Progress progress_ = Progress::kRunning;

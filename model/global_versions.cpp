@@ -81,7 +81,8 @@ class GlobalVersions {
   bool may_be_due_to_unknown() const {
     for (OperationNumber number = 0; number < history_.operations.size(); ++number) {
       const auto& call = call_of(number);
-      if (!placed_[number] && !call.response && !StoreSpec::observes_only(call.operation, nullptr)) return true;
+      if (!placed_[number] && !call.response && !StoreSpec::observes_only(call.operation, nullptr))
+        return true;
     }
     return false;
   }

@@ -19,6 +19,7 @@
 // Both take the operations of one key in any order, and are exact: `applies` is false where they cannot tell.
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -46,10 +47,10 @@ class ValueScratch {
   std::vector<std::uint32_t> cluster_;
 };
 
-PolynomialResult check_versions(const History& history, const std::vector<OperationNumber>& numbers,
+PolynomialResult check_versions(const History& history, std::span<const OperationNumber> numbers,
                                 bool witness);
 
-PolynomialResult check_unique_values(const History& history, const std::vector<OperationNumber>& numbers,
+PolynomialResult check_unique_values(const History& history, std::span<const OperationNumber> numbers,
                                      ValueScratch& scratch, bool witness);
 
 }  // namespace touchstone::model

@@ -22,7 +22,7 @@ std::uint64_t cell_value(const Operation& operation, ValueId value) {
   return (std::uint64_t{operation.key} << 32U) | value;
 }
 
-Notice what_is_noticed(const History& history, const std::vector<OperationNumber>& numbers) {
+Notice what_is_noticed(const History& history, std::span<const OperationNumber> numbers) {
   Notice notice;
   for (const OperationNumber number : numbers) {
     const Operation& operation = history.operations[number];
@@ -177,7 +177,7 @@ void find_goals(const History& history, Problem& problem) {
 
 }  // namespace
 
-Problem make_problem(const History& history, const std::vector<OperationNumber>& numbers) {
+Problem make_problem(const History& history, std::span<const OperationNumber> numbers) {
   Problem problem;
   const Notice notice = what_is_noticed(history, numbers);
   problem.operations.reserve(numbers.size());

@@ -17,6 +17,7 @@
 // Immutable after make_problem().
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "model/automaton.h"
@@ -62,6 +63,6 @@ struct Problem {
   static std::uint32_t operation_of(std::uint32_t event) { return event >> 1U; }
 };
 
-Problem make_problem(const History& history, const std::vector<OperationNumber>& numbers);
+Problem make_problem(const History& history, std::span<const OperationNumber> numbers);
 
 }  // namespace touchstone::model

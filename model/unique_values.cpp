@@ -25,7 +25,7 @@ struct Cluster {
 
 class UniqueValues {
  public:
-  UniqueValues(const History& history, const std::vector<OperationNumber>& numbers, ValueScratch& scratch)
+  UniqueValues(const History& history, std::span<const OperationNumber> numbers, ValueScratch& scratch)
       : history_(history), numbers_(numbers), scratch_(scratch) {}
 
   ~UniqueValues() {
@@ -170,14 +170,29 @@ class UniqueValues {
     for (std::uint32_t i = 0; i < order_.size(); ++i) {
       if (clusters_[order_[i]].write != kNone) witness[start[i]++] = clusters_[order_[i]].write;
     }
-    for (const OperationNumber number : numbers_) {  // by invocation, so reads of one value keep real time
+    for (const OperationNumber number : numbers_) {
       if (is_read(number)) witness[start[cluster_of_read(number)]++] = number;
+    }
+    return in_real_time(std::move(witness));
+  }
+
+  /// Reads of one value stand together, behind their write; among themselves they keep real time.
+  std::vector<OperationNumber> in_real_time(std::vector<OperationNumber> witness) const {
+    const auto is_read = [&](OperationNumber number) {
+      return history_.operations[number].function == Function::kRead;
+    };
+    for (auto begin = witness.begin(); begin != witness.end();) {
+      const auto end = std::find_if_not(begin, witness.end(), is_read);
+      std::stable_sort(begin, end, [&](OperationNumber a, OperationNumber b) {
+        return history_.operations[a].invoked < history_.operations[b].invoked;
+      });
+      begin = std::find_if(end, witness.end(), is_read);
     }
     return witness;
   }
 
   const History& history_;
-  const std::vector<OperationNumber>& numbers_;
+  std::span<const OperationNumber> numbers_;
   ValueScratch& scratch_;
   std::vector<Cluster> clusters_;
   std::vector<std::uint32_t> order_;
@@ -185,7 +200,7 @@ class UniqueValues {
 
 }  // namespace
 
-PolynomialResult check_unique_values(const History& history, const std::vector<OperationNumber>& numbers,
+PolynomialResult check_unique_values(const History& history, std::span<const OperationNumber> numbers,
                                      ValueScratch& scratch, bool witness) {
   return UniqueValues(history, numbers, scratch).run(witness);
 }

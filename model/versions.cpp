@@ -15,7 +15,7 @@ bool is_mutation(const Operation& it) {
 
 class Versions {
  public:
-  Versions(const History& history, const std::vector<OperationNumber>& numbers)
+  Versions(const History& history, std::span<const OperationNumber> numbers)
       : history_(history), numbers_(numbers) {}
 
   PolynomialResult run(bool witness) {
@@ -98,7 +98,7 @@ class Versions {
   /// Whatever returned before an operation was invoked saw no later version; and if the operation is the
   /// maker of its version, an earlier one.
   bool check_real_time(PolynomialResult& result) {
-    by_invocation_ = numbers_;
+    by_invocation_.assign(numbers_.begin(), numbers_.end());
     const auto earlier = [&](OperationNumber a, OperationNumber b) { return at(a).invoked < at(b).invoked; };
     if (!std::is_sorted(by_invocation_.begin(), by_invocation_.end(), earlier)) {
       std::stable_sort(by_invocation_.begin(), by_invocation_.end(), earlier);
@@ -139,14 +139,14 @@ class Versions {
   }
 
   const History& history_;
-  const std::vector<OperationNumber>& numbers_;
+  std::span<const OperationNumber> numbers_;
   std::vector<OperationNumber> makers_;
   std::vector<OperationNumber> by_invocation_;
 };
 
 }  // namespace
 
-PolynomialResult check_versions(const History& history, const std::vector<OperationNumber>& numbers,
+PolynomialResult check_versions(const History& history, std::span<const OperationNumber> numbers,
                                 bool witness) {
   return Versions(history, numbers).run(witness);
 }

@@ -7,6 +7,7 @@ namespace {
 
 /// How many unfinished reads R5 looks ahead to.
 constexpr std::size_t kGoalsAhead = 3;
+constexpr std::size_t kGoalsScanned = 100;
 
 }  // namespace
 
@@ -16,6 +17,8 @@ Window::Window(const Problem& problem, Automaton& automaton, const Reductions& r
   traits_.reserve(classes);
   for (ClassId id = 0; id < classes; ++id) {
     traits_.push_back(automaton.traits(id));
+    const Operation& representative = problem.representatives[id];
+    cells_.push_back(representative.function == Function::kCall ? 0 : representative.key);
     if (!reductions_.lazy_burial) traits_.back().group = kNotBlind;
   }
   std::vector<bool> seen(classes);
@@ -25,6 +28,13 @@ Window::Window(const Problem& problem, Automaton& automaton, const Reductions& r
     seen[operation.class_id] = true;
   }
   invoked_.resize(problem.unknown.size());
+  observers_.resize(layout_.mask_words());
+}
+
+void Window::toggle_observer(const SearchOperation& operation) {
+  if (traits_[operation.class_id].observer && reductions_.eager_observers) {
+    observers_[operation.slot / 64] ^= Word{1} << (operation.slot % 64);
+  }
 }
 
 void Window::forward() {
@@ -33,6 +43,7 @@ void Window::forward() {
   const SearchOperation& operation = problem_.operations[number];
   if (Problem::is_return(event)) {
     open_.erase(open_.begin());  // the earliest return of all is the first
+    toggle_observer(operation);
     while (first_goal_ < problem_.goals.size() &&
            problem_.operations[problem_.goals[first_goal_].operation].return_event < position_) {
       ++first_goal_;
@@ -42,6 +53,7 @@ void Window::forward() {
       return problem_.operations[other].return_event > operation.return_event;
     };
     open_.insert(std::find_if(open_.begin(), open_.end(), later), number);
+    toggle_observer(operation);
   } else {
     ++invoked_[problem_.unknown_of_class[operation.class_id]];
   }
@@ -53,12 +65,14 @@ void Window::backward() {
   const SearchOperation& operation = problem_.operations[number];
   if (Problem::is_return(event)) {
     open_.insert(open_.begin(), number);
+    toggle_observer(operation);
     while (first_goal_ > 0 &&
            problem_.operations[problem_.goals[first_goal_ - 1].operation].return_event >= position_) {
       --first_goal_;
     }
   } else if (operation.mandatory()) {
     open_.erase(std::find(open_.begin(), open_.end(), number));
+    toggle_observer(operation);
   } else {
     --invoked_[problem_.unknown_of_class[operation.class_id]];
   }
@@ -94,8 +108,36 @@ bool Window::settle_one(Word* configuration, std::uint32_t operation) {
   return true;
 }
 
-void Window::settle(Word* configuration) {
-  for (const std::uint32_t operation : open_) settle_one(configuration, operation);
+bool Window::settle(Word* configuration, KeyId cell) {
+  bool observed = false;
+  for (const std::uint32_t operation : open_) {
+    if (cell_of(operation) != cell) continue;
+    if (settle_one(configuration, operation) && traits_of(operation).observer) observed = true;
+  }
+  return observed;
+}
+
+/// R6: some open operation that is neither blind nor an observer is legal now.
+bool Window::somebody_uses(const Word* configuration, KeyId cell) {
+  const StateId state = Layout::state(configuration);
+  const auto legal = [&](ClassId id) {
+    if (cells_[id] != cell || traits_[id].group != kNotBlind ||
+        (traits_[id].observer && reductions_.eager_observers))
+      return false;
+    ++steps_;
+    return automaton_.step(state, id) != kIllegalState;
+  };
+  for (const std::uint32_t operation : open_) {
+    const SearchOperation& it = problem_.operations[operation];
+    if (!Layout::taken(configuration, it.slot) && legal(it.class_id)) return true;
+  }
+  for (std::uint32_t unknown = 0; unknown < invoked_.size(); ++unknown) {
+    if (layout_.used(configuration, unknown) < invoked_[unknown] &&
+        legal(problem_.unknown[unknown].class_id)) {
+      return true;
+    }
+  }
+  return false;
 }
 
 void Window::bury(Word* configuration, std::uint32_t group) {
@@ -122,11 +164,12 @@ bool Window::has_earlier_twin(const Word* configuration, std::size_t place) cons
   return false;
 }
 
-bool Window::next_choice(const Word* configuration, Choice& choice) const {
+bool Window::next_choice(const Word* configuration, Choice& choice, std::uint32_t forced) const {
+  const KeyId cell = cell_of(forced);
   for (; choice.cursor < open_.size(); ++choice.cursor) {
     const std::uint32_t operation = open_[choice.cursor];
     const SearchOperation& it = problem_.operations[operation];
-    if (Layout::taken(configuration, it.slot)) continue;
+    if (cells_[it.class_id] != cell || Layout::taken(configuration, it.slot)) continue;
     if (traits_[it.class_id].observer && reductions_.eager_observers) continue;  // R1: if legal, it was taken
     if (reductions_.symmetry && has_earlier_twin(configuration, choice.cursor)) continue;
     ++choice.cursor;
@@ -137,7 +180,7 @@ bool Window::next_choice(const Word* configuration, Choice& choice) const {
   for (; choice.cursor < open_.size() + invoked_.size(); ++choice.cursor) {
     const auto unknown = static_cast<std::uint32_t>(choice.cursor - open_.size());
     const std::uint32_t used = layout_.used(configuration, unknown);
-    if (used == invoked_[unknown]) continue;
+    if (used == invoked_[unknown] || cells_[problem_.unknown[unknown].class_id] != cell) continue;
     ++choice.cursor;
     choice.operation = problem_.unknown[unknown].operations[used];
     choice.unknown = unknown;
@@ -146,7 +189,7 @@ bool Window::next_choice(const Word* configuration, Choice& choice) const {
   return false;
 }
 
-bool Window::take(Word* configuration, const Choice& choice) {
+bool Window::take(Word* configuration, const Choice& choice, std::uint32_t forced) {
   notes_.clear();
   ++steps_;
   const SearchOperation& it = problem_.operations[choice.operation];
@@ -164,16 +207,21 @@ bool Window::take(Word* configuration, const Choice& choice) {
   const std::uint32_t group = traits_[it.class_id].group;
   if (group != kNotBlind) bury(configuration, group);
   if (next == state) return true;
-  settle(configuration);
-  return !reductions_.look_ahead || leads_on(configuration);
+  const KeyId cell = cells_[it.class_id];
+  const bool observed = settle(configuration, cell);
+  if (group != kNotBlind && !observed && choice.operation != forced && !somebody_uses(configuration, cell))
+    return false;
+  return !reductions_.look_ahead || leads_on(configuration, cell);
 }
 
 /// R5.
-bool Window::leads_on(const Word* configuration) const {
+bool Window::leads_on(const Word* configuration, KeyId cell) const {
   std::size_t looked = 0;
-  for (std::size_t i = first_goal_; i < problem_.goals.size() && looked < kGoalsAhead; ++i) {
+  const std::size_t last = std::min(problem_.goals.size(), first_goal_ + kGoalsScanned);
+  for (std::size_t i = first_goal_; i < last && looked < kGoalsAhead; ++i) {
     const Goal& goal = problem_.goals[i];
     const SearchOperation& read = problem_.operations[goal.operation];
+    if (cells_[read.class_id] != cell) continue;
     if (read.invoke_event < position_ && Layout::taken(configuration, read.slot)) continue;
     ++looked;
     if (automaton_.may_extend_to(Layout::state(configuration), read.class_id)) continue;

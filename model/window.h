@@ -21,6 +21,11 @@
 //   R4  An operation of unknown outcome is used only when something is forced, and never without effect.
 //   R5  Where strings only grow, the state must be a prefix of what the next unfinished read saw, unless an
 //       overwrite that the read's value can start from is still to come.
+//   R6  A blind write that is not itself forced is taken only if somebody makes use of its value at once: an observer
+//       that was waiting for it, or an open operation that is neither blind nor an observer. Otherwise the next blind
+//       write would have made it optional, which is better.
+//   R7  On the way to a forced operation only operations of its cell are taken: those of other cells commute with
+//       it and can wait for a return of their own.
 // One Window belongs to one search; it moves forwards and, for backtracking, backwards.
 
 #include <vector>
@@ -57,11 +62,19 @@ class Window {
   bool admits(std::uint32_t operation) const;
   void admit(Word* configuration, std::uint32_t operation);
 
-  bool next_choice(const Word* configuration, Choice& choice) const;
+  bool next_choice(const Word* configuration, Choice& choice, std::uint32_t forced) const;
 
-  /// Lets the choice take effect, and what R1 and R2 bring with it. False: it cannot, or leads nowhere, and
-  /// the configuration is spoilt.
-  bool take(Word* configuration, const Choice& choice);
+  /// The cell that the operation is of; 0 where there are no cells.
+  KeyId cell_of(std::uint32_t operation) const { return cells_[problem_.operations[operation].class_id]; }
+
+  /// Lets the choice take effect, and what R1 and R2 bring with it, on the way to having `forced` take effect.
+  /// False: it cannot, or leads nowhere, and the configuration is spoilt.
+  bool take(Word* configuration, const Choice& choice, std::uint32_t forced);
+
+  /// True if whatever can follow `worse` can follow `better`, both at this position (R1, R2, R4).
+  bool dominates(const Word* better, const Word* worse) const {
+    return layout_.dominates(better, worse, observers_.data());
+  }
 
   /// What the last admit() or take() did, in order.
   const std::vector<Note>& notes() const { return notes_; }
@@ -77,10 +90,12 @@ class Window {
     return traits_[problem_.operations[operation].class_id];
   }
   bool settle_one(Word* configuration, std::uint32_t operation);
-  void settle(Word* configuration);
+  bool settle(Word* configuration, KeyId cell);
+  void toggle_observer(const SearchOperation& operation);
   void bury(Word* configuration, std::uint32_t group);
   bool has_earlier_twin(const Word* configuration, std::size_t place) const;
-  bool leads_on(const Word* configuration) const;
+  bool somebody_uses(const Word* configuration, KeyId cell);
+  bool leads_on(const Word* configuration, KeyId cell) const;
   bool may_start_from(const Word* configuration, const Goal& goal) const;
 
   const Problem& problem_;
@@ -88,9 +103,11 @@ class Window {
   Reductions reductions_;
   Layout layout_;
   std::vector<ClassTraits> traits_;
+  std::vector<KeyId> cells_;            ///< by class
   std::vector<bool> has_twins_;         ///< by class: more than one operation
   std::vector<std::uint32_t> open_;     ///< with known outcome, by return
   std::vector<std::uint32_t> invoked_;  ///< by unknown class: how many are open
+  std::vector<Word> observers_;         ///< the slots of open observers
   std::uint32_t position_ = 0;
   std::uint32_t first_goal_ = 0;  ///< the first goal whose return is not before position_
   std::vector<Note> notes_;
