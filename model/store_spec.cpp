@@ -405,6 +405,7 @@ std::vector<Write> run_body(const StoreState& state, const Execute& execute) {
   StoreState scratch = state;
   std::vector<Write> writes;
   const auto write = [&](Write one) {
+    for (const std::string& above : ancestors(one.path)) scratch.leaves.erase(above);  // M9
     put(scratch, one, scratch.version);
     writes.push_back(std::move(one));
   };

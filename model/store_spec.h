@@ -12,17 +12,18 @@
 //   M2  The state maps leaf paths to scalars; no leaf is a proper dotted prefix of another. Writing a path
 //       replaces its subtree; an empty composite has no leaves; an erase is a write, also of what is absent.
 //   M3  Writing below a scalar (after the earlier writes of the same set) is Rejected{under_scalar}.
-//   M4  Versions are dense: a commit of a non-empty set at version n makes n+1. It stamps the paths named,
-//   the
+//   M4  Versions are dense: a commit of a non-empty set at version n makes n+1. It stamps the paths named, the
 //       leaves put below them, and the live leaves it removed.
 //   M5  A commit conflicts if a path of its footprint, an ancestor or a descendant was stamped after
 //       `expected`; in strict mode if any commit came after `expected`. The conflict names that path ("" in
 //       strict mode) and its stamp.
-//   M6  expected > current is Rejected{future_version}. An empty set commits at `expected` and changes
-//   nothing. M7  Busy is legal for a non-empty set while the gate may be closed (the ticket's own
-//   specification says
+//   M6  expected > current is Rejected{future_version}. An empty set commits at `expected` and changes nothing.
+//   M7  Busy is legal for a non-empty set while the gate may be closed (the ticket's own specification says
 //       when that is), and changes nothing.
 //   M8  Whatever is not Committed changes nothing.
+//   M9  A body sees the store with its own writes over it, also those that the commit will reject: one below a scalar
+//       hides that scalar from the steps after it. So a copy may put leaves where M1 forbids a path, and then the call
+//       has two faults; either may be the answer.
 // Execute is one atomic step: in the default mode record it so only for bodies that read nothing but what
 // they write; any other body is recorded as a SnapshotRead followed by a CompareAndSwap.
 

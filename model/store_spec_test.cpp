@@ -121,6 +121,32 @@ TEST(StoreSpec, ExecuteAddsToWhatItFinds) {
   EXPECT_TRUE(same(*read(state, "c"), number(2)));
 }
 
+// A copied subtree has a good path at its source; at its target one of its leaves may be longer than any path.
+TEST(StoreSpec, ACopyThatMakesTooLongAPathIsRejected) {
+  const StoreSpec spec;
+  StoreState state;
+  const std::string longest = "g." + std::string(1022, 'l');
+  perform<Committed>(spec, state, swap(0, {{longest, number(1)}}));
+  const StoreState before = state;
+  EXPECT_EQ(perform<Rejected>(spec, state, Execute{{CopySubtree{"g", "to"}}}).reason, Rejection::kBadPath);
+  EXPECT_EQ(StoreSpec::compare(state, before), 0);
+  perform<Committed>(spec, state, Execute{{CopySubtree{"g", "h"}}});
+}
+
+// The write below the scalar is a fault already; the copy of what the body sees there then is a second one.
+TEST(StoreSpec, ABodySeesItsWriteBelowAScalarAlthoughItWillBeRejected) {
+  const StoreSpec spec;
+  StoreState state;
+  perform<Committed>(spec, state, swap(0, {{"g", number(1)}}));
+  const Execute body{{Write{"g." + std::string(1022, 'l'), number(2)}, CopySubtree{"g", "to"}}};
+  for (const Rejection either : {Rejection::kUnderScalar, Rejection::kBadPath}) {
+    const StoreResponse response = Rejected{either};
+    EXPECT_FALSE(spec.advance(state, body, &response).has_value()) << describe(response);
+  }
+  const StoreResponse committed = Committed{2, std::nullopt};
+  EXPECT_TRUE(spec.advance(state, body, &committed).has_value());
+}
+
 TEST(StoreSpec, ReadsSeeScalarsCompositesAndAbsence) {
   const StoreSpec spec;
   StoreState state;
