@@ -39,12 +39,15 @@ TEST(AcceptanceB1, VirtualWaitsLieStrictlyInTheirBands) {
     });
     store.execute(worker, process, {.attempts = 8});
     require(begun.size() == 8, "eight attempts began");
+    Duration jitter{0};
     for (int retry = 1; retry <= 7; ++retry) {
       const auto n = static_cast<std::size_t>(retry);
       const Duration least = 1ms * (1 << std::min(retry, 5)), waited = begun[n] - begun[n - 1];
       require(waited >= least && waited < least + least / 2,
               "retry " + std::to_string(retry) + " waited " + ms(waited));
+      jitter += waited - least;
     }
+    require(jitter != Duration(0), "no wait had any jitter");
   };
   EXPECT_TRUE(passes(portfolio(body, {.executions = 50})));
 }
