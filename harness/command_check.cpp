@@ -105,8 +105,9 @@ void add_check_command(CLI::App& app, int& exit_status) {
   command->add_option("files", arguments->files, "Histories; - is the standard input")
       ->required()
       ->check(CLI::ExistingFile | CLI::IsMember({"-"}));
-  command->add_option("--format", arguments->format, "auto, etcd, kv or jsonl")
-      ->check(CLI::IsMember({"auto", "etcd", "kv", "jsonl"}));
+  command->add_option("--format", arguments->format, "auto, etcd, kv, edn, jsonl or binary")
+      ->check(
+          CLI::IsMember(std::vector<std::string>(std::begin(kHistoryFormats), std::end(kHistoryFormats))));
   command->add_option_function<std::string>(
       "--budget",
       [arguments](const std::string& text) {

@@ -4,7 +4,7 @@
 // `exit_status`.
 //
 // Statuses that every subcommand shares (sysexits.h): 0 all well, 1 a claim or history failed, 2
-// inconclusive, 64 wrong usage, 65 malformed input, 70 a defect of the tool itself.
+// inconclusive, 64 wrong usage, 65 malformed input, 73 an output that cannot be written, 70 a defect of the tool itself.
 
 #include <CLI/App.hpp>
 
@@ -15,8 +15,10 @@ namespace touchstone::harness {
 inline constexpr int kExitUsage = 64;
 inline constexpr int kExitMalformed = 65;
 inline constexpr int kExitInternal = 70;
+inline constexpr int kExitCannotWrite = 73;
 
 void add_check_command(CLI::App& app, int& exit_status);
+void add_convert_command(CLI::App& app, int& exit_status);
 void add_doctor_command(CLI::App& app, int& exit_status);
 void add_explore_command(CLI::App& app, int& exit_status);
 void add_reap_command(CLI::App& app, int& exit_status);

@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cstdlib>
+#include <limits>
 
 namespace touchstone::harness {
 namespace {
@@ -49,8 +50,25 @@ std::size_t EdnReader::line() {
   return line_;
 }
 
+void EdnReader::enter() {
+  if (!skip_blanks()) return;
+  if (text_[at_] == '[') close_ = ']';
+  if (text_[at_] == '(') close_ = ')';
+  if (close_ != 0) ++at_;
+}
+
 EdnOrProblem EdnReader::next() {
-  if (!skip_blanks()) return EdnEnd{};
+  const bool more = skip_blanks();
+  if (close_ != 0) {
+    if (!more) return EdnProblem{line_, std::string("expected '") + close_ + "' before the end of the text"};
+    if (text_[at_] == close_) {
+      ++at_;
+      close_ = 0;
+      if (skip_blanks()) return EdnProblem{line_, "expected nothing behind the end of the history"};
+      return EdnEnd{};
+    }
+  }
+  if (!more) return EdnEnd{};
   Edn form;
   if (!read_form(form, 0)) return problem_;
   return form;
@@ -112,6 +130,7 @@ bool EdnReader::read_tagged(Edn& out, int depth) {
     Edn discarded;
     return read_form(discarded, depth + 1) && read_form(out, depth + 1);
   }
+  if (at_ < text_.size() && text_[at_] == '#') return read_special(out);
   if (take_token().empty()) return fail("expected a tag behind '#'");
   return read_form(out, depth + 1);
 }
@@ -119,7 +138,7 @@ bool EdnReader::read_tagged(Edn& out, int depth) {
 bool EdnReader::read_string(Edn& out) {
   out.kind = Edn::Kind::kString;
   for (++at_; at_ < text_.size(); ++at_) {
-    char c = text_[at_];
+    const char c = text_[at_];
     if (c == '"') {
       ++at_;
       return true;
@@ -127,27 +146,52 @@ bool EdnReader::read_string(Edn& out) {
     if (c == '\n') ++line_;
     if (c == '\\') {
       if (++at_ == text_.size()) break;
-      switch (text_[at_]) {
-        case 'n':
-          c = '\n';
-          break;
-        case 't':
-          c = '\t';
-          break;
-        case 'r':
-          c = '\r';
-          break;
-        case '\\':
-        case '"':
-          c = text_[at_];
-          break;
-        default:
-          return fail(std::string("unknown escape \\") + text_[at_] + " in a string");
-      }
+      if (!read_escape(out.text)) return false;
+      continue;
     }
     out.text += c;
   }
   return fail("a string does not end");
+}
+
+/// The character behind a backslash, and for \u the four digits behind that.
+bool EdnReader::read_escape(std::string& out) {
+  static constexpr std::string_view kLetters = "ntrbf\"\\";
+  static constexpr std::string_view kMeanings = "\n\t\r\b\f\"\\";
+  const char letter = text_[at_];
+  if (const std::size_t place = kLetters.find(letter); place != std::string_view::npos) {
+    out += kMeanings[place];
+    return true;
+  }
+  const std::string_view digits = text_.substr(at_ + 1, 4);
+  std::uint32_t code = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), code, 16);
+  if (letter != 'u' || digits.size() != 4 || error != std::errc() || end != digits.data() + digits.size())
+    return fail(std::string("unknown escape \\") + letter + " in a string");
+  at_ += 4;
+  if (code < 0x80) {
+    out += static_cast<char>(code);
+  } else if (code < 0x800) {
+    out += static_cast<char>(0xc0 | (code >> 6U));
+    out += static_cast<char>(0x80 | (code & 0x3fU));
+  } else {
+    out += static_cast<char>(0xe0 | (code >> 12U));
+    out += static_cast<char>(0x80 | ((code >> 6U) & 0x3fU));
+    out += static_cast<char>(0x80 | (code & 0x3fU));
+  }
+  return true;
+}
+
+/// `##Inf`, `##-Inf`, `##NaN`; the reader is at the second '#'.
+bool EdnReader::read_special(Edn& out) {
+  ++at_;
+  const std::string_view token = take_token();
+  out.kind = Edn::Kind::kDouble;
+  out.number = std::numeric_limits<double>::infinity();
+  if (token == "Inf") return true;
+  if (token == "-Inf") out.number = -out.number;
+  if (token == "NaN") out.number = std::numeric_limits<double>::quiet_NaN();
+  return token == "-Inf" || token == "NaN" || fail("expected ##Inf, ##-Inf or ##NaN");
 }
 
 std::string_view EdnReader::take_token() {

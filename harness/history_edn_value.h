@@ -7,7 +7,7 @@
 //   const Edn* process = std::get<Edn>(value).get("process");
 //
 // Comments (`;` to the end of the line), discards (`#_`), commas as blanks, tags (`#name form`: the tag is dropped,
-// so a record reads as its map). Nesting is bounded. Characters and ratios are read as symbols. Not thread-safe.
+// so a record reads as its map), `##Inf`. Nesting is bounded. Characters and ratios are read as symbols. Not thread-safe.
 
 #include <cstdint>
 #include <optional>
@@ -62,6 +62,9 @@ class EdnReader {
 
   EdnOrProblem next();
 
+  /// If the next form is a vector or a list, goes inside: next() gives its forms, and kEnd behind the last of them.
+  void enter();
+
   /// The line that next() begins to read at, from 1, once blanks and comments are skipped.
   std::size_t line();
 
@@ -69,6 +72,8 @@ class EdnReader {
   bool skip_blanks();
   bool read_form(Edn& out, int depth);
   bool read_string(Edn& out);
+  bool read_escape(std::string& out);
+  bool read_special(Edn& out);
   bool read_items(Edn& out, char close, int depth);
   bool read_tagged(Edn& out, int depth);
   bool read_atom(Edn& out);
@@ -78,6 +83,7 @@ class EdnReader {
   std::string_view text_;
   std::size_t at_ = 0;
   std::size_t line_ = 1;
+  char close_ = 0;  ///< of the form that enter() went inside
   EdnProblem problem_;
 };
 

@@ -1,43 +1,95 @@
 #include "harness/history_format.h"
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <memory>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
+#include <iterator>
+
+#include "harness/history_binary.h"
+#include "harness/history_edn_value.h"
 #include "harness/history_lines.h"
 
 namespace touchstone::harness {
 namespace {
 
-struct Close {
-  void operator()(std::FILE* file) const {
-    if (file != stdin) std::fclose(file);
+/// The bytes of a file: mapped if it is one, read if it is a pipe.
+class FileBytes {
+ public:
+  explicit FileBytes(const std::string& file) {
+    descriptor_ = file == "-" ? STDIN_FILENO : open(file.c_str(), O_RDONLY | O_CLOEXEC);
+    if (descriptor_ < 0 || (!map() && !read_all())) error_ = errno;
   }
+  ~FileBytes() {
+    if (mapped_ != nullptr) munmap(mapped_, size_);
+    if (descriptor_ > STDIN_FILENO) close(descriptor_);
+  }
+  FileBytes(const FileBytes&) = delete;
+  FileBytes& operator=(const FileBytes&) = delete;
+
+  /// The errno of what failed; 0 if nothing did.
+  int error() const { return error_; }
+
+  std::string_view bytes() const {
+    return mapped_ != nullptr ? std::string_view(static_cast<const char*>(mapped_), size_) : read_;
+  }
+
+ private:
+  bool map() {
+    struct stat status {};
+    if (fstat(descriptor_, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size == 0) return false;
+    size_ = static_cast<std::size_t>(status.st_size);
+    void* place = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, descriptor_, 0);
+    if (place == MAP_FAILED) return false;
+    mapped_ = place;
+    return true;
+  }
+
+  bool read_all() {
+    char block[65536];
+    for (;;) {
+      const ssize_t got = read(descriptor_, block, sizeof block);
+      if (got == 0) return true;
+      if (got > 0) {
+        read_.append(block, static_cast<std::size_t>(got));
+      } else if (errno != EINTR) {
+        return false;
+      }
+    }
+  }
+
+  int descriptor_ = -1;
+  int error_ = 0;
+  void* mapped_ = nullptr;
+  std::size_t size_ = 0;
+  std::string read_;
 };
 
-std::variant<std::string, MalformedHistory> read_all(const std::string& file) {
-  std::unique_ptr<std::FILE, Close> in(file == "-" ? stdin : std::fopen(file.c_str(), "rb"));
-  std::string text;
-  char block[65536];
-  while (in) {
-    const std::size_t got = std::fread(block, 1, sizeof block, in.get());
-    text.append(block, got);
-    if (got == sizeof block) continue;
-    if (std::ferror(in.get()) == 0) return text;
-    break;
-  }
-  return MalformedHistory{file, 0, std::string("cannot be read: ") + std::strerror(errno)};
+/// A map in EDN: a key-value log names its keys with :key, a history of registers has them in its values.
+HistoryFormat edn_or_kv(std::string_view text) {
+  EdnReader reader(text);
+  reader.enter();
+  const EdnOrProblem first = reader.next();
+  const auto* map = std::get_if<Edn>(&first);
+  return map != nullptr && map->get("key") != nullptr ? HistoryFormat::kKv : HistoryFormat::kEdn;
 }
 
 /// The format of the first line that has one.
 std::optional<HistoryFormat> detect(std::string_view text) {
+  if (text.substr(0, kBinaryMagic.size()) == kBinaryMagic) return HistoryFormat::kBinary;
+  std::string_view rest = text;
   for (LineReader lines(text); const auto line = lines.next();) {
+    rest = text.substr(static_cast<std::size_t>(line->data() - text.data()));
     if (line->find("jepsen.util") != std::string_view::npos) return HistoryFormat::kEtcd;
     const std::string_view start = trimmed(*line);
+    if (start.substr(0, 1) == "[" || start.substr(0, 1) == "(" || start.substr(0, 2) == "#j")
+      return edn_or_kv(rest);
     if (start.substr(0, 1) != "{") continue;
     const std::string_view inside = trimmed(start.substr(1));
-    if (inside.substr(0, 1) == ":") return HistoryFormat::kKv;
+    if (inside.substr(0, 1) == ":") return edn_or_kv(rest);
     if (inside.substr(0, 1) == "\"" || inside.substr(0, 1) == "}") return HistoryFormat::kJsonLines;
   }
   return std::nullopt;
@@ -50,24 +102,25 @@ bool only_blanks(std::string_view text) {
 }  // namespace
 
 std::optional<HistoryFormat> parse_history_format(std::string_view name) {
-  if (name == "auto") return HistoryFormat::kAuto;
-  if (name == "etcd") return HistoryFormat::kEtcd;
-  if (name == "kv") return HistoryFormat::kKv;
-  if (name == "jsonl") return HistoryFormat::kJsonLines;
+  for (std::size_t i = 0; i < std::size(kHistoryFormats); ++i) {
+    if (name == kHistoryFormats[i]) return static_cast<HistoryFormat>(i);
+  }
   return std::nullopt;
 }
 
 HistoryOrError read_history(const std::string& file, HistoryFormat format) {
-  auto text = read_all(file);
-  if (auto* bad = std::get_if<MalformedHistory>(&text)) return std::move(*bad);
-  return parse_history(std::get<std::string>(text), file, format);
+  const FileBytes bytes(file);
+  if (bytes.error() != 0)
+    return MalformedHistory{file, 0, std::string("cannot be read: ") + std::strerror(bytes.error())};
+  return parse_history(bytes.bytes(), file, format);
 }
 
 HistoryOrError parse_history(std::string_view text, const std::string& name, HistoryFormat format) {
   if (format == HistoryFormat::kAuto) {
     if (only_blanks(text)) return model::History();
     const auto detected = detect(text);
-    if (!detected) return MalformedHistory{name, 1, "expected an etcd log, a kv log or JSON lines"};
+    if (!detected)
+      return MalformedHistory{name, 1, "expected an etcd log, a kv log, EDN, JSON lines or a binary history"};
     format = *detected;
   }
   switch (format) {
@@ -75,6 +128,10 @@ HistoryOrError parse_history(std::string_view text, const std::string& name, His
       return parse_etcd_history(text, name);
     case HistoryFormat::kKv:
       return parse_kv_history(text, name);
+    case HistoryFormat::kEdn:
+      return parse_edn_history(text, name);
+    case HistoryFormat::kBinary:
+      return parse_binary_history(text, name);
     default:
       return parse_jsonl_history(text, name);
   }

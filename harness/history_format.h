@@ -8,7 +8,9 @@
 // Formats (docs/histories.md describes each):
 //   etcd   `INFO  jepsen.util - PROCESS :invoke :cas [3 4]`; tabs or spaces; other lines are noise
 //   kv     `{:process 4, :type :invoke, :f :append, :key "1", :value "x"}`
+//   edn    Jepsen's and Knossos' registers: `{:process 0, :type :invoke, :f :write, :value 3}`, also of independent keys
 //   jsonl  our own JSON lines
+//   binary our own records of 32 bytes an event
 // Rules: F1  the order of the lines is real time, unless the format carries times.
 //        F2  an operation still open at the end of the file is pending.
 //        F3  what cannot be understood, a completion without its invocation, a second invocation or completion of
@@ -26,7 +28,10 @@
 
 namespace touchstone::harness {
 
-enum class HistoryFormat { kAuto, kEtcd, kKv, kJsonLines };
+enum class HistoryFormat { kAuto, kEtcd, kKv, kEdn, kJsonLines, kBinary };
+
+/// Their names, as parse_history_format() takes them.
+inline constexpr const char* kHistoryFormats[] = {"auto", "etcd", "kv", "edn", "jsonl", "binary"};
 
 struct MalformedHistory {
   std::string file;
@@ -38,7 +43,7 @@ using HistoryOrError = std::variant<model::History, MalformedHistory>;
 
 std::optional<HistoryFormat> parse_history_format(std::string_view name);
 
-/// "-" is the standard input.
+/// "-" is the standard input; a file is mapped into memory while it is read.
 HistoryOrError read_history(const std::string& file, HistoryFormat format);
 
 /// The same for text that is in memory already; `name` is what errors call it.
@@ -46,6 +51,8 @@ HistoryOrError parse_history(std::string_view text, const std::string& name, His
 
 HistoryOrError parse_etcd_history(std::string_view text, const std::string& name);
 HistoryOrError parse_kv_history(std::string_view text, const std::string& name);
+HistoryOrError parse_edn_history(std::string_view text, const std::string& name);
+HistoryOrError parse_binary_history(std::string_view text, const std::string& name);
 HistoryOrError parse_jsonl_history(std::string_view text, const std::string& name);
 
 /// "FILE:LINE: PROBLEM"

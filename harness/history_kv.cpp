@@ -27,6 +27,7 @@ class KvParser {
 
   HistoryOrError run(std::string_view text) {
     EdnReader reader(text);
+    reader.enter();
     for (;;) {
       const std::size_t line = reader.line();
       const EdnOrProblem next = reader.next();

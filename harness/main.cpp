@@ -15,6 +15,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", TOUCHSTONE_VERSION);
   int exit_status = 0;
   add_check_command(app, exit_status);
+  add_convert_command(app, exit_status);
   add_doctor_command(app, exit_status);
   add_explore_command(app, exit_status);
   add_reap_command(app, exit_status);
