@@ -22,6 +22,7 @@
 // in a seqlock and a version chain beside it.
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -105,23 +106,41 @@ void sort_unique(std::vector<Cell<P>*>& cells) {
   cells.erase(std::unique(cells.begin(), cells.end()), cells.end());
 }
 
-/// One cell that a commit changes. No datum: it is erased, or becomes a composite.
+/// One write of a cell: a datum, a composite, or neither (an erase). A composite is only what a caller asks for; the committer
+/// gets its leaves, each a write of its own (engine/writes.h).
 template <Platform P>
-struct Put {
+struct Write {
+  Write(Cell<P>* to, Datum<P>&& scalar) : cell(to), datum(std::move(scalar)) {}
+  Write(Cell<P>* to, std::optional<Value>&& value) : cell(to) {
+    if (!value) return;
+    if (value->is_scalar()) {
+      datum = Datum<P>(value->scalar());
+    } else {
+      composite = std::make_unique<Composite>(std::move(value->composite()));
+    }
+  }
+
+  std::optional<Value> value() const {
+    if (composite != nullptr) return Value(*composite);
+    if (auto scalar = datum.scalar()) return Value(std::move(*scalar));
+    return std::nullopt;
+  }
+
   Cell<P>* cell;
   Datum<P> datum;
-  bool covered = false;     ///< each of its writes came after a put above it, which wipes the scalars there
-  std::uint32_t order = 0;  ///< of its write in the set
+  std::unique_ptr<Composite> composite;
+  std::uint32_t order = 0;  ///< of the write in its set
+  bool covered = false;  ///< each write of this cell came after one above it, which wipes the scalars there
 };
 
 /// A cell in the hands of one commit attempt (engine/commit.h).
 template <Platform P>
 struct Held {
-  Cell<P>* cell;
-  Put<P>* put = nullptr;   ///< what the caller wants here
-  bool named = true;       ///< by the request, not only a descendant of what it names
-  bool changes = false;    ///< will be installed
-  std::uint64_t word = 0;  ///< as it was before the lock; from the install on, what it becomes
+  Cell<P>* cell = nullptr;
+  Write<P>* put = nullptr;  ///< what the caller wants here
+  std::uint64_t word = 0;   ///< as it was before the lock; from the install on, what it becomes
+  bool named = true;        ///< by the request, not only a descendant of what it names
+  bool changes = false;     ///< will be installed
 };
 
 }  // namespace touchstone::engine

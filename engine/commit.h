@@ -1,36 +1,32 @@
 #pragma once
 // The commit: gate, version check, key check and install as one atomic step.
 //
-// A commit has an expected version, a footprint (the cells that must be unchanged since then) and puts (the
-// cells that change, all of them inside the footprint's subtrees). In order:
+// A commit has an expected version, a footprint (the cells that must be unchanged since then) and puts (the cells that change,
+// all of them inside the footprint's subtrees). In order:
 //
 //   1  phase odd                        from here on a gate that closes waits for this commit (S1)
 //   2  lock footprint, puts and all their descendants, in id order, waiting for a locked cell to come free
 //   3  load the gate: closed for another -> Busy
 //   4  look at the ancestors: locked -> let go of everything, await it, begin again at 2
 //   5  fast: expected is the clock -> announce, clock CAS expected -> expected + 1
-//      smart: no version of 2 or 4 is above expected -> announce, clock + 1. Otherwise Conflict, or Busy if
-//      the gate closed
+//      smart: no version of 2 or 4 is above expected -> announce, clock + 1. Otherwise Conflict, or Busy if the gate closed
 //   6  install the puts, unlock, phase even
 //
 // Invariants:
 //   L1  Locks are taken in id order and waited for only in that order; whoever must wait against it (4) holds
-//   nothing. So no
-//       commit waits in a circle, and a commit begins again only because another one got further.
+//       nothing. So no commit waits in a circle, and a commit begins again only because another one got
+//       further.
 //   L2  Lock (seq_cst CAS) before look (seq_cst load), on both sides: of a leaf commit that looks up at its
-//   ancestors and a root
-//       commit that looks down its subtree, at least one sees the other, also when the leaf's cell is just
-//       being made (N1).
+//       ancestors and a root commit that looks down its subtree, at least one sees the other, also when the
+//       leaf's cell is just being made (N1).
 //   L3  Validation and the clock's step happen with all locks held; no later commit of a cell gets a smaller
-//   version. So
-//       version order is the order in which the commits of any one cell, of its ancestors and of its
-//       descendants happen.
+//       version. So version order is the order in which the commits of any one cell, of its ancestors and of
+//       its descendants happen.
 //   L4  Up to the clock's step nothing has changed: giving up restores each word as it was.
 //   L5  `announce` (W2) comes before the clock's step: a snapshot that counts this commit sees its words
-//   marked or installed.
+//       marked or installed.
 //
-// Source: chapter 20, section 2; commit structure after TL2 (Dice, Shalev, Shavit 2006) and Silo (Tu et al.
-// 2013).
+// Source: chapter 20, section 2; commit structure after TL2 (Dice, Shalev, Shavit 2006) and Silo (Tu et al. 2013).
 
 #include <span>
 #include <utility>
@@ -46,8 +42,8 @@ template <Platform P>
 struct CommitRequest {
   Version expected;
   std::span<Cell<P>* const>
-      footprint;           ///< what must be unchanged, in id order; the puts' cells need not be repeated
-  std::span<Put<P>> puts;  ///< in id order, no cell twice; the values are moved from when it commits
+      footprint;             ///< what must be unchanged, in id order; may hold the puts' cells or not
+  std::span<Write<P>> puts;  ///< as resolve() leaves them; the values are moved from when it commits
 };
 
 /// What became of one attempt. Conflict: `where` (null: the global version) was found at version `found`.
@@ -127,22 +123,37 @@ class Committer {
 
     /// Merges puts and footprint, both in id order.
     void plan(const CommitRequest<P>& request) {
-      auto put = request.puts.begin();
+      cells.resize(request.puts.size() + request.footprint.size());
+      Held<P>* next = cells.data();
+      Write<P>* put = request.puts.data();
+      Write<P>* const end = put + request.puts.size();
+      const auto add_put = [&] {
+        *next++ = {.cell = put->cell, .put = put, .changes = true};
+        ++put;
+      };
       for (Cell<P>* cell : request.footprint) {
-        while (put != request.puts.end() && put->cell->id <= cell->id) add(*put++);
-        if (cells.empty() || cells.back().cell != cell) cells.push_back({.cell = cell});
+        while (put != end && put->cell->id < cell->id) add_put();
+        if (put != end && put->cell == cell) {
+          add_put();
+        } else {
+          *next++ = {.cell = cell};
+        }
       }
-      while (put != request.puts.end()) add(*put++);
+      while (put != end) add_put();
+      cells.resize(static_cast<std::size_t>(next - cells.data()));
+      changes = request.puts.size();
     }
 
-    void add(Put<P>& put) { cells.push_back({.cell = put.cell, .put = &put, .changes = true}); }
-
-    /// L2: the look follows the lock. Descendants have larger ids than their ancestors (W5), so they are still to come.
+    /// L2: the look follows the lock.
     void add_children(std::size_t of) {
-      Cell<P>* child = cells[of].cell->first_child.load();
-      if (child == nullptr) return;
+      if (Cell<P>* child = cells[of].cell->first_child.load()) add_siblings(child, of);
+    }
+
+    /// Descendants have larger ids than their ancestors (W5), so they are still to come.
+    [[gnu::noinline]] void add_siblings(Cell<P>* child, std::size_t after) {
+      has_interior = true;
       for (; child != nullptr; child = child->next_sibling) cells.push_back({.cell = child, .named = false});
-      const auto rest = cells.begin() + static_cast<std::ptrdiff_t>(of) + 1;
+      const auto rest = cells.begin() + static_cast<std::ptrdiff_t>(after) + 1;
       std::sort(rest, cells.end(), [](const Held<P>& a, const Held<P>& b) {
         return a.cell->id != b.cell->id ? a.cell->id < b.cell->id : a.named > b.named;
       });
@@ -150,7 +161,9 @@ class Committer {
       cells.erase(std::unique(rest, cells.end(), same), cells.end());
     }
 
-    Held<P>* find(const Cell<P>* cell) {
+    /// `cell`, which has children, in the set; or null.
+    Held<P>* find_interior(const Cell<P>* cell) {
+      if (!has_interior) return nullptr;
       const auto before = [](const Held<P>& held, const Cell<P>* wanted) {
         return held.cell->id < wanted->id;
       };
@@ -166,16 +179,18 @@ class Committer {
       }
       cells.clear();
       locked = 0;
-      blocked_by = nullptr;
     }
 
     Slot<P>& mine;
     std::vector<Held<P>>& cells;
     std::size_t locked = 0;         ///< cells[0, locked) are locked
+    std::size_t changes = 0;        ///< how many will be installed
+    bool has_interior = false;      ///< a locked cell has children
     Cell<P>* blocked_by = nullptr;  ///< a locked ancestor
   };
 
-  Outcome try_once(const CommitRequest<P>& request, Slot<P>& mine, const Claim<P>* claim, Locks& locks) {
+  [[gnu::flatten]] Outcome try_once(const CommitRequest<P>& request, Slot<P>& mine, const Claim<P>* claim,
+                                    Locks& locks) {
     if (const Held<P>* changed = lock_all(request.expected, locks)) {
       return conflict_or_busy(changed->cell, word::version(changed->word), claim);
     }
@@ -205,8 +220,7 @@ class Committer {
     return install(locks, mine, clock_.fetch_add(1) + 1, CommitPath::merged);
   }
 
-  /// Step 2. Returns the first cell whose own word is already newer than expected: nothing more needs locking
-  /// then.
+  /// Step 2. Returns the first cell whose own word is already newer than expected: nothing more needs locking then.
   const Held<P>* lock_all(Version expected, Locks& locks) {
     for (std::size_t i = 0; i < locks.cells.size(); ++i) {
       Held<P>& held = locks.cells[i];
@@ -245,11 +259,16 @@ class Committer {
   /// Step 4. A scalar above a covered put is its cover's affair; ancestors in the lock set were compared when they were locked.
   Ancestors look_at_ancestors(Locks& locks) {
     Ancestors above;
+    const Cell<P>* looked_from = nullptr;  // siblings have the same ancestors
+    bool looked_for_scalars = false;
     for (const Held<P>& held : locks.cells) {
       if (!held.named) continue;
       const bool may_not_be_below_scalar = held.put != nullptr && !held.put->covered;
+      if (held.cell->parent == looked_from && (looked_for_scalars || !may_not_be_below_scalar)) continue;
+      looked_from = held.cell->parent;
+      looked_for_scalars = may_not_be_below_scalar;
       for (Cell<P>* cell = held.cell->parent; cell->parent != nullptr; cell = cell->parent) {
-        const Held<P>* own = locks.find(cell);
+        const Held<P>* own = locks.find_interior(cell);
         const std::uint64_t seen = own != nullptr ? own->word : cell->word.load();  // L2
         if (own == nullptr && word::locked(seen)) {
           locks.blocked_by = cell;
@@ -267,17 +286,18 @@ class Committer {
 
   /// Finds the scalars that puts wipe, and the memory that install() needs, before anything changes (L4).
   void prepare_values(Locks& locks) {
-    std::size_t changes = 0;
     for (Held<P>& held : locks.cells) {
-      if (held.put == nullptr && word::scalar(held.word)) held.changes = has_put_above(held.cell, locks);
-      if (held.changes) ++changes;
+      if (!locks.has_interior) break;
+      if (held.put != nullptr || !word::scalar(held.word) || !has_put_above(held.cell, locks)) continue;
+      held.changes = true;
+      ++locks.changes;
     }
-    reclaimer_.reserve(changes, locks.mine);
+    reclaimer_.reserve(locks.changes, locks.mine);
   }
 
   static bool has_put_above(const Cell<P>* cell, Locks& locks) {
     for (cell = cell->parent; cell->parent != nullptr; cell = cell->parent) {
-      const Held<P>* held = locks.find(cell);
+      const Held<P>* held = locks.find_interior(cell);
       if (held != nullptr && held->put != nullptr) return true;
     }
     return false;
@@ -321,8 +341,7 @@ class Committer {
     return value.kind;
   }
 
-  /// A failed validation at a gate that is closed for another is Busy: nothing counts while the gate is
-  /// closed.
+  /// A failed validation at a gate that is closed for another is Busy: nothing counts while the gate is closed.
   Outcome conflict_or_busy(const Cell<P>* where, Version found, const Claim<P>* claim) {
     const std::uint64_t gate = gate_.look();
     if (!TicketGate<P>::admits(gate, claim)) return {.kind = Outcome::busy, .gate = gate};

@@ -50,8 +50,9 @@ class BodyFrame {
 template <Platform P>
 class Execution {
  public:
-  Execution(Store<P>& store, Worker<P>& worker, const Process<P>& process, const Limits<P>& limits)
-      : store_(store), worker_(worker), process_(process), limits_(limits) {
+  Execution(Store<P>& store, Worker<P>& worker, const Process<P>& process, const Limits<P>& limits,
+            ExecuteResult& result)
+      : store_(store), worker_(worker), process_(process), limits_(limits), result_(result) {
     worker_.expiries_ = 0;
   }
 
@@ -59,7 +60,7 @@ class Execution {
   Execution(const Execution&) = delete;
   Execution& operator=(const Execution&) = delete;
 
-  ExecuteResult run() {
+  void run() {
     while (!ended()) {
       if (result_.effort.attempts >= limits_.attempts) {
         result_.outcome = AttemptsExhausted{};
@@ -69,7 +70,6 @@ class Execution {
       if (attempt()) break;
     }
     finish();
-    return std::move(result_);
   }
 
  private:
@@ -90,7 +90,7 @@ class Execution {
   }
 
   /// Runs the body once and commits it. True if that ended the execution, with the outcome set.
-  bool attempt() {
+  [[gnu::flatten]] bool attempt() {
     ++result_.effort.attempts;
     worker_.counters().attempts.add(1);
     View<P> view(*worker_.slot_, store_.epoch_);
@@ -115,7 +115,7 @@ class Execution {
     if (timed) worker_.longest_attempt_ = std::max(worker_.longest_attempt_, P::now() - begin);
   }
 
-  bool refuse(Rejected why) {
+  [[gnu::noinline]] bool refuse(Rejected why) {
     worker_.counters().rejected.add(1);
     result_.outcome = std::move(why);
     return true;
@@ -132,10 +132,10 @@ class Execution {
   bool submit(const Context<P>& context, Version version) {
     Scratch<P>& scratch = worker_.scratch_;
     if (scratch.writes.empty() && context.spoiled_ == nullptr) return commit(version, CommitPath::empty);
-    if (auto refused = Resolver<P>(store_.index_).resolve(scratch.writes, scratch.puts)) {
+    if (auto refused = resolve(scratch.writes, store_.index_)) {
       return refuse(std::move(*refused));
     }
-    const CommitRequest<P> request{version, footprint(), scratch.puts};
+    const CommitRequest<P> request{version, footprint(), scratch.writes};
     while (true) {
       const auto outcome = context.spoiled_ != nullptr
                                ? store_.committer_.refuse(context.spoiled_, worker_.claim_if_any())
@@ -144,7 +144,7 @@ class Execution {
         case AttemptOutcome<P>::committed:
           return commit(outcome.version, outcome.path);
         case AttemptOutcome<P>::under_scalar:
-          return refuse(Resolver<P>::under_scalar(outcome.below->path(), outcome.where->path()));
+          return refuse(under_scalar(outcome.below->path(), outcome.where->path()));
         case AttemptOutcome<P>::conflict:
           ++result_.effort.conflicts;
           after_conflict(outcome);
@@ -165,7 +165,7 @@ class Execution {
     return reads;
   }
 
-  void after_conflict(const AttemptOutcome<P>& outcome) {
+  [[gnu::noinline]] void after_conflict(const AttemptOutcome<P>& outcome) {
     if (worker_.conflicted(outcome.where)) return;  // it has a claim now, or had one: no back-off
     const StoreOptions& options = store_.options_;
     if (!options.backoff) return;
@@ -177,7 +177,7 @@ class Execution {
 
   /// True when the same attempt may be submitted again; false when the body must run again or the limits
   /// ended it.
-  bool wait_at_gate(std::uint64_t gate) {
+  [[gnu::noinline]] bool wait_at_gate(std::uint64_t gate) {
     const Time begin = P::now();
     const bool again = await_open(gate);
     account(worker_.counters().gate_us, begin);
@@ -254,7 +254,7 @@ class Execution {
   static std::uint64_t microseconds(Duration d) { return static_cast<std::uint64_t>(d.count()) / 1000; }
 
   /// E6. The sink may use this worker again, so the effects leave its scratch first.
-  void publish(Version version) {
+  [[gnu::noinline]] void publish(Version version) {
     std::vector<Effect> effects = std::move(worker_.scratch_.effects);
     for (Effect& effect : effects) {
       effect.version = version;
@@ -281,7 +281,7 @@ class Execution {
   Worker<P>& worker_;
   const Process<P>& process_;
   const Limits<P>& limits_;
-  ExecuteResult result_;
+  ExecuteResult& result_;
   int turns_missed_ = 0;  ///< also those that passed in one wait, while this thread did not run
 };
 

@@ -9,11 +9,9 @@
 //
 // Invariants:
 //   N1  A cell is reachable from its parent's child list before any thread can hold it (publication is
-//   seq_cst: rule L2 of
-//       engine/commit.h orders it against locks).
+//       seq_cst: rule L2 of engine/commit.h orders it against locks).
 //   N2  Tables are insert-only, and a table that was replaced lives on, so a reader of an old one misses new
-//   paths at worst;
-//       a miss is confirmed under the mutex.
+//       paths at worst; a miss is confirmed under the mutex.
 
 #include <functional>
 #include <memory>

@@ -88,7 +88,7 @@ struct NativePlatform {
   static constexpr Duration kRecheck = std::chrono::milliseconds(10);
 
   template <class T, class Predicate>
-  static T await(const std::atomic<T>& word, Predicate satisfied) {
+  [[gnu::noinline]] static T await(const std::atomic<T>& word, Predicate satisfied) {
     for (int spins = 0;; ++spins) {
       const T value = word.load(std::memory_order_seq_cst);
       if (satisfied(value)) return value;

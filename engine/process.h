@@ -75,7 +75,6 @@ class StopFlag {
 template <Platform P>
 struct Scratch {
   std::vector<Write<P>> writes;
-  std::vector<Put<P>> puts;
   std::vector<Cell<P>*> footprint;
   std::vector<Effect> effects;
 };
@@ -147,8 +146,8 @@ class Context {
   /// does one that looks at the body's own writes.
   bool needs_cells() const { return validates_reads_ || !scratch_.writes.empty(); }
 
-  std::optional<Value> read_cell(Cell<P>* cell) {
-    const bool of_outputs = covers(process_.outputs_, cell);
+  [[gnu::noinline]] std::optional<Value> read_cell(Cell<P>* cell) {
+    const bool of_outputs = is_output(cell) || covers(process_.outputs_, cell);
     if (validates_reads_) {
       if (!of_outputs && !covers(process_.inputs_, cell)) refuse(ErrorCode::undeclared_read, "reads", cell);
       scratch_.footprint.push_back(cell);
@@ -177,12 +176,21 @@ class Context {
     return bits;
   }
 
+  template <class T>
+  static std::optional<T> number_in(const std::optional<Value>& value) {
+    if (!value) return std::nullopt;
+    return std::get<T>(value->scalar());
+  }
+
   static bool may_overlap(const Cell<P>* a, const Cell<P>* b) {
     return a == b || !a->is_leaf() || !b->is_leaf();
   }
 
-  bool overlaps_writes(const Cell<P>* cell) const {
-    const auto may = [cell](const Write<P>& write) { return may_overlap(write.cell, cell); };
+  /// Of a leaf that is an output itself. If all writes were of leaves with smaller ids none is below it (W5), and none above: a
+  /// cell above an output had children before the body began.
+  bool overlaps_writes(const Cell<P>* output) const {
+    if (wrote_leaves_only_ && output->id > highest_written_) return false;
+    const auto may = [output](const Write<P>& write) { return may_overlap(write.cell, output); };
     return std::any_of(scratch_.writes.begin(), scratch_.writes.end(), may);
   }
 
@@ -207,9 +215,21 @@ class Context {
   }
 
   template <class What>
-  void write(Cell<P>* cell, What what) {
-    if (!covers(process_.outputs_, cell)) refuse(ErrorCode::undeclared_write, "writes", cell);
-    scratch_.writes.emplace_back(cell, std::move(what));
+  void write(Cell<P>* cell, What&& what) {
+    if (!is_output(cell) && !covers(process_.outputs_, cell))
+      refuse(ErrorCode::undeclared_write, "writes", cell);
+    highest_written_ = std::max(highest_written_, cell->id);
+    wrote_leaves_only_ = wrote_leaves_only_ && cell->is_leaf();
+    scratch_.writes.emplace_back(cell, std::forward<What>(what));
+  }
+
+  /// True if `cell` itself is known to be declared: the output touched last, or the next one, as most bodies go through them.
+  bool is_output(const Cell<P>* cell) {
+    const std::vector<Cell<P>*>& outputs = process_.outputs_;
+    if (at_output_ < outputs.size() && outputs[at_output_] == cell) return true;
+    if (at_output_ + 1 >= outputs.size() || outputs[at_output_ + 1] != cell) return false;
+    ++at_output_;
+    return true;
   }
 
   /// True if `cell` or an ancestor of it is declared.
@@ -220,12 +240,12 @@ class Context {
     return false;
   }
 
-  [[noreturn]] void spoil(const Cell<P>* cell) {
+  [[noreturn, gnu::cold]] void spoil(const Cell<P>* cell) {
     spoiled_ = cell;
     throw AttemptSpoiled{};
   }
 
-  [[noreturn]] void refuse(ErrorCode code, const char* verb, const Cell<P>* cell) {
+  [[noreturn, gnu::cold]] void refuse(ErrorCode code, const char* verb, const Cell<P>* cell) {
     refused_ = Rejected{
         code, "process " + process_.name_ + ' ' + verb + ' ' + cell->path() + ", which it does not declare"};
     throw Error(*refused_);
@@ -298,7 +318,10 @@ class Context {
   View<P>& view_;
   Scratch<P>& scratch_;
   const bool validates_reads_;
-  const Cell<P>* spoiled_ = nullptr;  ///< what had changed when a read gave up
+  std::size_t at_output_ = 0;          ///< where is_output() looks
+  std::uint64_t highest_written_ = 0;  ///< id
+  bool wrote_leaves_only_ = true;      ///< when they were written
+  const Cell<P>* spoiled_ = nullptr;   ///< what had changed when a read gave up
   std::optional<Rejected> refused_;
 };
 
@@ -306,13 +329,9 @@ template <Platform P>
 template <class T>
 std::optional<T> Context<P>::get(const Key<P>& key) {
   Cell<P>* cell = store_.cell_of(key);
-  const bool direct = !validates_reads_ && !view_.pinned() && cell->is_leaf() &&
-                      covers(process_.outputs_, cell) && !overlaps_writes(cell);
-  if (!direct) {
-    const auto value = read_cell(cell);
-    if (!value) return std::nullopt;
-    return std::get<T>(value->scalar());
-  }
+  const bool direct =
+      !validates_reads_ && !view_.pinned() && is_output(cell) && cell->is_leaf() && !overlaps_writes(cell);
+  if (!direct) return number_in<T>(read_cell(cell));
   const Bits bits = read_bits(*cell);
   if (bits.kind == Kind::none) return std::nullopt;
   return number_of<T>(bits);

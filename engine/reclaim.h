@@ -63,28 +63,18 @@ class Reclaimer {
 
   /// Makes sure that keep() has the memory it needs for `values` values.
   static void reserve(std::size_t values, Slot<P>& mine) {
-    if (mine.retired.capacity() - mine.retired.size() < values)
-      mine.retired.reserve(mine.retired.size() + kBatch + values);
-    while (mine.spare.size() < values) mine.spare.push_back(new Node<P>);
+    if (mine.retired.capacity() - mine.retired.size() < values || mine.spare.size() < values)
+      reserve_more(values, mine);
   }
 
   /// Disposes of the value of a locked cell that is about to be replaced at version `now`: into the chain if a snapshot may want
   /// it, else away (R2). Needs one reserved value.
   void keep(Cell<P>& cell, std::uint64_t word, Version now, Slot<P>& mine) noexcept {
     // Relaxed: bits and chain are written under the cell's lock only, which this thread holds.
-    const std::uint64_t bits = cell.bits.load(std::memory_order_relaxed);
-    Node<P>* text = word::kind(word) == Kind::text ? std::bit_cast<Node<P>*>(bits) : nullptr;
-    if (open_.load() == 0) {
-      if (text != nullptr) retire(text, mine);
-      if (cell.older.load(std::memory_order_relaxed) != nullptr) trim(cell, now, mine);
-      return;
-    }
-    if (word::version(word) == 0) return;  // never written: what a chain's end means anyway
-    Node<P>* node = text != nullptr ? text : take_spare(word, bits, mine);
-    // Relaxed: not published before the store of `older` below.
-    node->older.store(cell.older.load(std::memory_order_relaxed), std::memory_order_relaxed);
-    cell.older.store(node);
-    if (++cell.chain_length >= cell.trim_at) trim(cell, now, mine);
+    const bool alone =
+        word::kind(word) != Kind::text && cell.older.load(std::memory_order_relaxed) == nullptr;
+    const bool wanted = open_.load() != 0;
+    if (!alone || wanted) keep_or_retire(cell, word, now, mine, wanted);
   }
 
   /// Unlinks what no snapshot needs from the chain of a locked cell whose value is of version `now` (R1, R2). Without memory to do
@@ -115,6 +105,29 @@ class Reclaimer {
 
  private:
   static constexpr std::size_t kBatch = 64;
+
+  [[gnu::noinline]] void keep_or_retire(Cell<P>& cell, std::uint64_t word, Version now, Slot<P>& mine,
+                                        bool wanted) noexcept {
+    // Relaxed: as in keep().
+    const std::uint64_t bits = cell.bits.load(std::memory_order_relaxed);
+    Node<P>* text = word::kind(word) == Kind::text ? std::bit_cast<Node<P>*>(bits) : nullptr;
+    if (!wanted) {
+      if (text != nullptr) retire(text, mine);
+      if (cell.older.load(std::memory_order_relaxed) != nullptr) trim(cell, now, mine);
+      return;
+    }
+    if (word::version(word) == 0) return;  // never written: what a chain's end means anyway
+    Node<P>* node = text != nullptr ? text : take_spare(word, bits, mine);
+    // Relaxed: not published before the store of `older` below.
+    node->older.store(cell.older.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    cell.older.store(node);
+    if (++cell.chain_length >= cell.trim_at) trim(cell, now, mine);
+  }
+
+  [[gnu::noinline]] static void reserve_more(std::size_t values, Slot<P>& mine) {
+    mine.retired.reserve(mine.retired.size() + kBatch + values);
+    while (mine.spare.size() < values) mine.spare.push_back(new Node<P>);
+  }
 
   static Node<P>* take_spare(std::uint64_t word, std::uint64_t bits, Slot<P>& mine) {
     Node<P>* node = mine.spare.back();

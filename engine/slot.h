@@ -8,13 +8,11 @@
 //
 // Invariants:
 //   S1  phase is odd exactly while its user is inside a commit. It becomes odd before the commit locks its
-//   first cell and
-//       looks at the gate: so after closing the gate, waiting until each odd phase has changed leaves no
-//       earlier commit.
+//       first cell and looks at the gate: so after closing the gate, waiting until each odd phase has changed
+//       leaves no earlier commit.
 //   S2  pin protects its snapshot from before the snapshot's version is read until the snapshot is closed.
 //   S3  reading is odd exactly while its user may follow version chains: an unlinked node is freed once every
-//   slot that was
-//       odd after the unlinking has changed.
+//       slot that was odd after the unlinking has changed.
 //   S4  Slots are never removed before the store goes, so a walk over them needs no lock.
 
 #include <memory>

@@ -1,28 +1,24 @@
 #pragma once
-// The store: immutable, versioned state under optimistic concurrency, as chapter 20 of the Theus
-// documentation describes it.
+// The store: immutable, versioned state under optimistic concurrency, as chapter 20 of the Theus documentation describes it.
 //
-//   Store<> store;                                         // Smart CAS, back-off and the priority ticket are
-//   on Worker<NativePlatform> worker(store.worker()); auto add = store.process("add", {.outputs =
-//   {"counter"}}, [](auto& ctx) { ctx.set("counter", 1); }); ExecuteResult result = store.execute(worker,
-//   add);     // retries, waits and takes the ticket by itself CommitResult by_hand =
-//   store.compare_and_swap(store.version(), WriteSet{}.set("user", "B"), &worker);
+//   Store<> store;                                // Smart CAS, back-off and the priority ticket are on
+//   Worker<NativePlatform> worker(store.worker());
+//   auto add = store.process("add", {.outputs = {"counter"}}, [](auto& ctx) { ctx.set("counter", 1); });
+//   ExecuteResult result = store.execute(worker, add);   // retries, waits and takes the ticket by itself
+//   CommitResult by_hand = store.compare_and_swap(store.version(), WriteSet{}.set("user", "B"), &worker);
 //
-// The state is a map from dotted leaf paths to scalars; a commit makes version n + 1, and a snapshot taken at
-// n sees n for ever.
+// The state is a map from dotted leaf paths to scalars; a commit makes version n + 1, and a snapshot taken at n sees n for ever.
 //
-// Thread safety: all members of Store from any thread; a Worker or Snapshot by one thread at a time. Neither
-// may outlive the store.
+// Thread safety: all members of Store from any thread; a Worker or Snapshot by one thread at a time. Neither may outlive the
+// store.
 //
-// Invariants (details: W1-5 cell.h, N1-2 index.h, S1-4 slot.h, R1-3 reclaim.h, L1-5 commit.h, T1-5 ticket.h,
-// E1-6 execute.h):
-//   A   Versions are dense integers from 1, one a commit; version 0 is the empty state.
-//   B   A commit is atomic: every snapshot sees all of it or nothing, and a commit that was refused left no
-//   trace. C   Smart mode: a commit succeeds iff no path of its footprint, ancestor or descendant of one, has
-//   changed since its expected
-//       version. That is snapshot isolation, first committer wins; write skew is possible. With
-//       validate_reads the footprint holds the reads too, and the store is serializable.
-//   D   Strict mode: a commit succeeds iff nothing at all has changed.
+// Invariants (details: W1-6 cell.h, N1-2 index.h, S1-4 slot.h, R1-3 reclaim.h, L1-5 commit.h, T1-5 ticket.h, E1-6 execute.h):
+//   A  Versions are dense integers from 1, one a commit; version 0 is the empty state.
+//   B  A commit is atomic: every snapshot sees all of it or nothing, and a commit that was refused left no trace.
+//   C  Smart mode: a commit succeeds iff no path of its footprint, ancestor or descendant of one, has changed since its expected
+//      version. That is snapshot isolation, first committer wins; write skew is possible. With validate_reads the footprint holds
+//      the reads too, and the store is serializable.
+//   D  Strict mode: a commit succeeds iff nothing at all has changed.
 //
 // Errors: see engine/error.h. Statistics: engine/statistics.h.
 
@@ -104,7 +100,9 @@ class Store {
       worker.counters().rejected.add(1);
       return {std::move(*refused), {}, nullptr};
     }
-    return Execution<P>(*this, worker, process, limits).run();
+    ExecuteResult result;
+    Execution<P>(*this, worker, process, limits, result).run();
+    return result;
   }
 
   Statistics statistics() {
@@ -126,8 +124,7 @@ class Store {
     return conflicts;
   }
 
-  /// Drops every old value that no open snapshot needs. Commits do this as they go; this is for a store that
-  /// has become quiet.
+  /// Drops every old value that no open snapshot needs. Commits do this as they go; this is for a store that has become quiet.
   void reclaim() {
     const Anonymous anonymous(*this, nullptr);
     committer_.trim_all(index_, anonymous.slot());
@@ -185,7 +182,7 @@ class Store {
     }
     Scratch<P> scratch;
     if (auto refused = prepare(writes, reads, scratch)) return *refused;
-    if (scratch.puts.empty()) {
+    if (scratch.writes.empty()) {
       if (worker != nullptr) {
         worker->succeeded(CommitPath::empty);
       } else {
@@ -193,7 +190,7 @@ class Store {
       }
       return Committed{expected, CommitPath::empty};
     }
-    const CommitRequest<P> request{expected, scratch.footprint, scratch.puts};
+    const CommitRequest<P> request{expected, scratch.footprint, scratch.writes};
     while (true) {
       const Claim<P>* claim = worker != nullptr ? worker->claim_if_any() : nullptr;
       const auto outcome = committer_.attempt(request, slot, claim);
@@ -207,19 +204,19 @@ class Store {
                                   Scratch<P>& scratch) {
     for (const WriteSet::Entry& entry : writes.entries()) {
       if (auto refused = check_path(entry.path)) return refused;
-      scratch.writes.emplace_back(index_.intern(entry.path), entry.value);
+      scratch.writes.emplace_back(index_.intern(entry.path), std::optional<Value>(entry.value));
     }
     for (const std::string& path : reads) {
       if (auto refused = check_path(path)) return refused;
       scratch.footprint.push_back(index_.intern(path));
     }
     sort_unique(scratch.footprint);
-    return Resolver<P>(index_).resolve(scratch.writes, scratch.puts);
+    return resolve(scratch.writes, index_);
   }
 
   CommitResult settle(const AttemptOutcome<P>& outcome, Version expected, Worker<P>* worker, Slot<P>& slot) {
     if (outcome.kind == AttemptOutcome<P>::under_scalar) {
-      return Resolver<P>::under_scalar(outcome.below->path(), outcome.where->path());
+      return under_scalar(outcome.below->path(), outcome.where->path());
     }
     if (outcome.kind == AttemptOutcome<P>::committed) {
       if (worker != nullptr) worker->succeeded(outcome.path);
@@ -265,9 +262,12 @@ class Store {
   }
 
   Cell<P>* cell_of(const Key<P>& key) const {
-    if (key.store_ != this)
-      throw Error({ErrorCode::foreign_key, "the key " + key.path() + " belongs to another store"});
+    if (key.store_ != this) throw_foreign(key);
     return key.cell_;
+  }
+
+  [[noreturn, gnu::cold]] static void throw_foreign(const Key<P>& key) {
+    throw Error({ErrorCode::foreign_key, "the key " + key.path() + " belongs to another store"});
   }
 
   const StoreOptions options_;

@@ -1,26 +1,26 @@
 #pragma once
 // The priority ticket: an admission gate, and the first-come queue of those who have earned to close it.
 //
-// The gate word counts turns: even = open, odd = closed for the one worker whose claim carries exactly this
-// number. So the word is a fencing token too: a holder whose lease ran out carries a number that the gate
-// never shows again.
+// The gate word counts turns: even = open, odd = closed for the one worker whose claim carries exactly this number. So the word is
+// a fencing token too: a holder whose lease ran out carries a number that the gate never shows again.
 //
 //   Claim:   none --join--> queued --its turn--> holding --leave--> none
 //                             ^                     | expire
 //                             +------- rejoin ------+   (at the head: it keeps its age; its lease doubles)
 //
 // Use, by a worker that has failed too often:
-//   gate.join(claim, lease, counters);  gate.await_turn(claim, deadline);  ... commit ...  gate.leave(claim,
-//   counters);
+//   gate.join(claim, lease, counters);  gate.await_turn(claim, deadline, counters);  ... commit ...  gate.leave(claim, counters);
 //
 // Thread safety: all members from any thread; a Claim belongs to one worker.
 //
 // Invariants:
 //   T1  At most one claim carries the gate's word, and only while that word is odd.
 //   T2  The queue is in order of age, and age is given at the first join and kept until leave(): first come,
-//   first served. T3  The gate is open only while nobody is queued. T4  The word changes only under the
-//   mutex, and only upwards. T5  A closed gate has a lease; whoever finds it run out may end it (expire), so
-//   a dead holder blocks nobody for longer.
+//       first served.
+//   T3  The gate is open only while nobody is queued.
+//   T4  The word changes only under the mutex, and only upwards.
+//   T5  A closed gate has a lease; whoever finds it run out may end it (expire), so a dead holder blocks
+//       nobody for longer.
 //
 // Source: chapter 20, section 4. Order, lease and fencing are decisions 0002 and 0006.
 

@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <map>
-#include <memory>
 
 #include "engine/commit.h"
 
@@ -39,76 +38,26 @@ class WriteSet {
   std::vector<Entry> entries_;
 };
 
-/// A write whose path is interned: a datum, a composite, or neither (an erase).
+inline Rejected under_scalar(const std::string& path, const std::string& scalar) {
+  return {ErrorCode::under_scalar, "cannot write " + path + ": " + scalar + " holds a scalar"};
+}
+
+/// Writes that lie above and below one another, or are of composites, one after the other.
 template <Platform P>
-struct Write {
-  Write(Cell<P>* to, Datum<P> scalar) : cell(to), datum(std::move(scalar)) {}
-  Write(Cell<P>* to, std::optional<Value> value) : cell(to) {
-    if (!value) return;
-    if (value->is_scalar()) {
-      datum = Datum<P>(value->scalar());
-    } else {
-      composite = std::make_unique<Composite>(std::move(value->composite()));
-    }
-  }
-
-  std::optional<Value> value() const {
-    if (composite != nullptr) return Value(*composite);
-    if (auto scalar = datum.scalar()) return Value(std::move(*scalar));
-    return std::nullopt;
-  }
-
-  Cell<P>* cell;
-  Datum<P> datum;
-  std::unique_ptr<Composite> composite;
-};
-
-/// Turns writes in program order into puts in id order, no cell twice and no scalar above another put.
-template <Platform P>
-class Resolver {
+class TreeResolver {
  public:
-  explicit Resolver(Index<P>& index) : index_(index) {}
+  explicit TreeResolver(Index<P>& index) : index_(index) {}
 
-  /// Fills `puts`, or says why not. The writes' values are moved from.
-  std::optional<Rejected> resolve(std::vector<Write<P>>& writes, std::vector<Put<P>>& puts) {
-    puts.clear();
-    if (std::all_of(writes.begin(), writes.end(), is_plain)) {
-      put_plain(writes, puts);
-      return std::nullopt;
-    }
+  std::optional<Rejected> resolve(std::vector<Write<P>>& writes) {
     for (Write<P>& write : writes) {
       if (auto refused = apply(write)) return refused;
     }
-    for (auto& [id, put] : puts_) puts.push_back(std::move(put));
+    writes.clear();
+    for (auto& [id, put] : puts_) writes.push_back(std::move(put));
     return std::nullopt;
   }
 
-  static Rejected under_scalar(const std::string& path, const std::string& scalar) {
-    return {ErrorCode::under_scalar, "cannot write " + path + ": " + scalar + " holds a scalar"};
-  }
-
  private:
-  /// Plain writes have nothing to do with one another, unless they are of the same cell.
-  static bool is_plain(const Write<P>& write) { return write.composite == nullptr && write.cell->is_leaf(); }
-
-  static void put_plain(std::vector<Write<P>>& writes, std::vector<Put<P>>& puts) {
-    std::uint64_t last_id = 0;
-    bool ascending = true;
-    for (Write<P>& write : writes) {
-      ascending = ascending && write.cell->id > last_id;
-      last_id = write.cell->id;
-      const auto order = static_cast<std::uint32_t>(puts.size());
-      puts.push_back({.cell = write.cell, .datum = std::move(write.datum), .order = order});
-    }
-    if (ascending) return;
-    std::sort(puts.begin(), puts.end(), [](const Put<P>& a, const Put<P>& b) {
-      return a.cell != b.cell ? a.cell->id < b.cell->id
-                              : a.order > b.order;  // the last write of a cell first
-    });
-    const auto same = [](const Put<P>& a, const Put<P>& b) { return a.cell == b.cell; };
-    puts.erase(std::unique(puts.begin(), puts.end(), same), puts.end());
-  }
-
   std::optional<Rejected> apply(Write<P>& write) {
     bool covered = false;
     for (const Cell<P>* above = write.cell->parent; above->parent != nullptr; above = above->parent) {
@@ -142,14 +91,46 @@ class Resolver {
   }
 
   void put(Cell<P>* cell, Datum<P> datum, bool covered) {
-    Put<P>& put =
-        puts_.try_emplace(cell->id, Put<P>{.cell = cell, .datum = {}, .covered = covered}).first->second;
+    const auto [found, is_new] = puts_.try_emplace(cell->id, cell, Datum<P>());
+    Write<P>& put = found->second;
     put.datum = std::move(datum);
-    put.covered = put.covered && covered;
+    put.covered = is_new ? covered : put.covered && covered;
   }
 
   Index<P>& index_;
-  std::map<std::uint64_t, Put<P>> puts_;  ///< by id
+  std::map<std::uint64_t, Write<P>> puts_;  ///< by id
 };
+
+/// Plain writes have nothing to do with one another, unless they are of the same cell.
+template <Platform P>
+[[gnu::noinline]] void keep_last_of_each(std::vector<Write<P>>& writes) {
+  for (std::size_t i = 0; i < writes.size(); ++i) writes[i].order = static_cast<std::uint32_t>(i);
+  std::sort(writes.begin(), writes.end(), [](const Write<P>& a, const Write<P>& b) {
+    return a.cell != b.cell ? a.cell->id < b.cell->id : a.order > b.order;  // the last write of a cell first
+  });
+  const auto same = [](const Write<P>& a, const Write<P>& b) { return a.cell == b.cell; };
+  writes.erase(std::unique(writes.begin(), writes.end(), same), writes.end());
+}
+
+template <Platform P>
+[[gnu::noinline]] std::optional<Rejected> resolve_trees(std::vector<Write<P>>& writes, Index<P>& index) {
+  return TreeResolver<P>(index).resolve(writes);
+}
+
+/// Turns writes in program order into the committer's puts, in place: in id order, no cell twice, no composite, and no scalar above
+/// another put. Says why not, if not; `writes` are of no use then.
+template <Platform P>
+std::optional<Rejected> resolve(std::vector<Write<P>>& writes, Index<P>& index) {
+  bool plain = true, ascending = true;
+  std::uint64_t last_id = 0;
+  for (const Write<P>& write : writes) {
+    plain = plain && write.composite == nullptr && write.cell->is_leaf();
+    ascending = ascending && write.cell->id > last_id;
+    last_id = write.cell->id;
+  }
+  if (!plain) return resolve_trees(writes, index);
+  if (!ascending) keep_last_of_each(writes);
+  return std::nullopt;
+}
 
 }  // namespace touchstone::engine

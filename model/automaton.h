@@ -8,9 +8,10 @@
 // A class is what operations with equal function, arguments, response and outcome have in common: they are
 // interchangeable while they are open. Rules:
 //   U1  step() is a function; equal states (for all that the partition's operations can tell) have one
-//   number. U2  An observer never changes the state where it is legal. U3  A blind class is legal everywhere,
-//   and the state after it depends only on the states of other groups: all
-//       of one group overwrite the same thing.
+//       number.
+//   U2  An observer never changes the state where it is legal.
+//   U3  A blind class is legal everywhere, and the state after it depends only on the states of other groups:
+//       all of one group overwrite the same thing.
 // An automaton belongs to one search at a time (it fills tables as it goes).
 
 #include <cstddef>

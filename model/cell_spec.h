@@ -10,8 +10,7 @@
 // Rules, cited by number in the code:
 //   K1  A read sees the value; a version recorded with it is the cell's version.
 //   K2  A write replaces the value; an append extends a string, nil counting as ""; each makes version + 1,
-//   and
-//       a version recorded with it is that one.
+//       and a version recorded with it is that one.
 //   K3  A compare-and-set by value succeeds if the cell holds `expected`; one by version if the cell is at
 //       `base`. A failed one saw another value (version) and changed nothing.
 //   K4  With an unknown outcome it takes effect, or is illegal where it would not have had one.

@@ -8,9 +8,8 @@
 //
 // Rules, cited by number in the code:
 //   V1  Three answers. Yes comes with a witness that verify_witness() replays against the plain
-//   specification;
-//       no with the partition, the operation whose return nothing explains, and what was possible until then;
-//       inconclusive with the reason. A budget that runs out never makes a yes or a no.
+//       specification; no with the partition, the operation whose return nothing explains, and what was
+//       possible until then; inconclusive with the reason. A budget that runs out never makes a yes or a no.
 //   V2  A cell history is checked key by key (locality: Herlihy and Wing 1990), every other as a whole.
 //   V3  Per partition the cheapest sound method decides: observed versions, unique values (zones: Gibbons and
 //       Korach 1997), then two general searches under alternating budgets (after Wing and Gong 1993, Lowe
@@ -18,7 +17,7 @@
 //   V4  The searches' configurations hold one bit per operation open at the time, not per operation of the
 //       history, and are compared exactly, never by their hashes alone.
 //   V5  Partitions are searched in turns with growing budgets, so that a hard one does not hide an easy
-//   refutation.
+//       refutation.
 // check() may run on any number of threads, also on one history that nobody changes meanwhile.
 
 #include <chrono>

@@ -11,13 +11,13 @@
 // fast, and knows the shortest failing prefix. Both linearize just in time: an operation takes effect only
 // when some return forces it (Lowe 2014). Rules:
 //   W1  The memory of a search is bounded by the configurations it holds at a time, whatever the length of
-//   the
-//       history, beside 12 bytes an operation for the witness (and the depth-first search's way back).
+//       the history, beside 12 bytes an operation for the witness (and the depth-first search's way back).
 //   W2  Forgetting failed configurations (when memory runs short) costs time, never soundness.
-//   W3  The depth-first search knows which cells a failure is due to, and goes straight back to the last choice
-//       about one of them (conflict-directed backjumping: Prosser 1993).
-//   W4  A breadth-first search may be given a width: it then keeps only so many configurations, of each state those
-//       that used up the least. A witness it finds is one; that it finds none says nothing (kTooNarrow).
+//   W3  The depth-first search knows which cells a failure is due to, and goes straight back to the last
+//       choice about one of them (conflict-directed backjumping: Prosser 1993).
+//   W4  A breadth-first search may be given a width: it then keeps only so many configurations, of each state
+//       those that used up the least. A witness it finds is one; that it finds none says nothing
+//       (kTooNarrow).
 // A search belongs to one thread at a time.
 
 #include <cstdint>

@@ -7,13 +7,11 @@
 // Rules, cited by number in the code:
 //   P1  Events are in time order; invocations before returns at equal times (closed intervals, H1).
 //   P2  An operation with a known outcome has a slot while it is open; slots are reused, so there are as many
-//   as
-//       operations were ever open at once.
+//       as operations were ever open at once.
 //   P3  Operations with unknown outcomes have no slot: those of one class are interchangeable, the earliest
 //       invoked goes first, and a configuration only counts how many took effect.
 //   P4  What cannot matter is left out: reads with unknown outcome, and unknown operations whose effect no
-//   other
-//       operation can notice.
+//       other operation can notice.
 // Immutable after make_problem().
 
 #include <cstdint>

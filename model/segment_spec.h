@@ -10,16 +10,14 @@
 //
 // Rules, cited by number in the code:
 //   G1  A segment's name is theus:{session}:{pid}:{key}, with the pid of the process that allocates it. In
-//   the
-//       key '/', NUL, '%', control bytes and a leading '~' are percent-encoded; 255 bytes in all at most. An
-//       empty key and a session that is empty or has ':', '/' or NUL are errors.
+//       the key '/', NUL, '%', control bytes and a leading '~' are percent-encoded; 255 bytes in all at most.
+//       An empty key and a session that is empty or has ':', '/' or NUL are errors.
 //   G2  Only a main allocates, replaces and frees, and only its own; a fork child is a worker until
 //       become_main(). An existing name is never adopted.
 //   G3  Attachers read the generation that they attached, whatever comes later.
 //   G4  An orderly end of a main removes its segments; a kill, and the end of a worker, remove nothing.
 //   G5  (Rule R) A reaper removes exactly the segments whose owner is dead. Liveness is the process's, not
-//   its
-//       pid's: a pid may be in use again.
+//       its pid's: a pid may be in use again.
 // A `process` is one run of one process and never used again; a `pid` is what the system calls it.
 
 #include <cstdint>

@@ -14,18 +14,17 @@
 //   R1  An open observer that is legal takes effect at once: it changes nothing, and to have it done is never
 //       worse than to have it waiting.
 //   R2  When a blind write takes effect, every other waiting blind write of its group becomes optional: it
-//   may as
-//       well have been overwritten just before. One configuration stands for 2^k. A waiting blind write that
-//       would change nothing becomes optional too.
+//       may as well have been overwritten just before. One configuration stands for 2^k. A waiting blind
+//       write that would change nothing becomes optional too.
 //   R3  Of open operations of one class only the one with the earliest return is tried.
 //   R4  An operation of unknown outcome is used only when something is forced, and never without effect.
 //   R5  Where strings only grow, the state must be a prefix of what the next unfinished read saw, unless an
 //       overwrite that the read's value can start from is still to come.
-//   R6  A blind write that is not itself forced is taken only if somebody makes use of its value at once: an observer
-//       that was waiting for it, or an open operation that is neither blind nor an observer. Otherwise the next blind
-//       write would have made it optional, which is better.
-//   R7  On the way to a forced operation only operations of its cell are taken: those of other cells commute with
-//       it and can wait for a return of their own.
+//   R6  A blind write that is not itself forced is taken only if somebody makes use of its value at once: an
+//       observer that was waiting for it, or an open operation that is neither blind nor an observer.
+//       Otherwise the next blind write would have made it optional, which is better.
+//   R7  On the way to a forced operation only operations of its cell are taken: those of other cells commute
+//       with it and can wait for a return of their own.
 // One Window belongs to one search; it moves forwards and, for backtracking, backwards.
 
 #include <vector>
