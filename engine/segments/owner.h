@@ -53,7 +53,7 @@ class SegmentOwner {
   enum class StartCheck : std::uint8_t { all_sessions, this_session, none };
 
   struct Options {
-    std::string session;  ///< empty: random_session()
+    std::string session = {};  ///< empty: random_session()
     std::string directory = kDefaultDirectory;
     StartCheck start_check = StartCheck::all_sessions;
     /// How often the lock is asked for, a millisecond apart: a reaper may hold it for a moment.

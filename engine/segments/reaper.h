@@ -69,7 +69,7 @@ struct ReapReport {
 
 struct ReapOptions {
   std::string directory = kDefaultDirectory;
-  std::optional<std::string> session;  ///< only this one
+  std::optional<std::string> session = {};  ///< only this one
   bool dry_run = false;
   bool list_segments = false;
 };

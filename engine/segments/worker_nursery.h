@@ -31,8 +31,8 @@ namespace touchstone::engine {
 
 /// What a worker gets: some bytes, and handles of segments of any size.
 struct JobRequest {
-  std::string inputs;
-  std::vector<SegmentHandle> segments;
+  std::string inputs = {};
+  std::vector<SegmentHandle> segments = {};
 };
 
 /// Runs in a worker. What it throws is reported as job_failed.

@@ -33,7 +33,7 @@ class WorkerPool {
   struct Options {
     unsigned workers = 2;
     unsigned attempts = 1;  ///< how often a job is begun; more than 1: it is run again after a worker's death
-    std::vector<std::string> output_directories;  ///< where a worker may write
+    std::vector<std::string> output_directories = {};  ///< where a worker may write
   };
 
   /// Errors: worker_role, bad_directory, descriptor_limit, worker_died, system.
