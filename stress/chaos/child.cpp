@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -123,6 +124,20 @@ void wait_for_ever() {
 
 void forget_signal_handlers() {
   for (int number : {SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE, SIGTERM, SIGINT}) ::signal(number, SIG_DFL);
+}
+
+Subreaper::Subreaper() {
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+}
+
+Subreaper::~Subreaper() {
+  ::prctl(PR_SET_CHILD_SUBREAPER, 0);
+}
+
+void Subreaper::wait_until_all_are_gone() {
+  while (::waitpid(-1, nullptr, __WALL) > 0 || errno == EINTR) {
+    // One more is gone.
+  }
 }
 
 Gate::Gate() {

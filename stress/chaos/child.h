@@ -62,6 +62,19 @@ std::string report_of_child(const Child::Body& body);
 /// In a child: signals do again what they do in any process.
 void forget_signal_handlers();
 
+/// Adopts whatever its descendants leave behind, so that they can be waited for.
+class Subreaper {
+ public:
+  Subreaper();
+  Subreaper(const Subreaper&) = delete;
+  Subreaper& operator=(const Subreaper&) = delete;
+  ~Subreaper();
+
+  /// Comes back when no descendant is left; one that outlives what it should die with would hang here, until the
+  /// watchdog.
+  static void wait_until_all_are_gone();
+};
+
 /// Opened once, by any process; whoever waits goes on then, also when the process that was to open it died.
 class Gate {
  public:

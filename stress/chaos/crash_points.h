@@ -34,7 +34,7 @@ class CrashPoints {
 
   unsigned kills() const { return kills_; }
 
-  /// How many kills, and how fast.
+  /// How many kills, and how fast: by the clock and by processor time.
   void print() const;
 
  private:
@@ -50,6 +50,7 @@ class CrashPoints {
   std::optional<Point> only_;
   unsigned kills_ = 0;
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+  double processor_begin_;  ///< in seconds
 };
 
 }  // namespace touchstone::chaos

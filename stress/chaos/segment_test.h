@@ -7,7 +7,10 @@
 // One thread.
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 
+#include <cerrno>
+#include <fstream>
 #include <optional>
 #include <string>
 
@@ -85,17 +88,35 @@ class ChaosTest : public engine::SegmentTest {
 
   engine::ReapReport reap_all() const { return engine::reap({.directory = directory(), .session = {}}); }
 
-  /// Every name that is visible is a whole segment. Then the next start: every orphan goes, every live name
-  /// stays.
+  /// What a kill may leave is accounted for, kind by kind. Names: every one that is visible is a whole segment, and the
+  /// next start, of the same session, leaves only the bystander's. Locks: nobody but the bystander is alive. Mappings and
+  /// processes: none is left of the test's own.
   void account_after_kill() const {
     expect_only_whole_segments();
-    const engine::ReapReport report = reap_all();
-    EXPECT_FALSE(report.error);
-    EXPECT_EQ(report.count(engine::ReapVerdict::failed), 0u);
-    EXPECT_EQ(engine::files_in(directory()), bystanders_names_) << "whatever the names are";
+    {
+      const auto next = SegmentOwner::open(options());
+      ASSERT_TRUE(next) << why(next);
+      const engine::ReapReport& report = next->start_report();
+      EXPECT_FALSE(report.error);
+      EXPECT_EQ(report.count(engine::ReapVerdict::failed), 0u);
+      EXPECT_EQ(report.count(engine::ReapVerdict::live), bystander_ ? 1u : 0u) << "a lock outlived its owner";
+      EXPECT_EQ(names().size(), bystanders_names_.size() + 1) << "whatever the names are, and the new lock";
+    }
+    EXPECT_EQ(engine::files_in(directory()), bystanders_names_);
+    EXPECT_EQ(mappings(), 0u);
+    EXPECT_TRUE(::waitpid(-1, nullptr, WNOHANG) == -1 && errno == ECHILD) << "a process is left";
     if (bystander_) {
       EXPECT_EQ(why(bystander_->audit()), "");
     }
+  }
+
+  /// Of files in this test's directory, in this process.
+  std::size_t mappings() const {
+    std::ifstream maps("/proc/self/maps");
+    std::size_t count = 0;
+    for (std::string line; std::getline(maps, line);)
+      count += line.find(directory()) != std::string::npos ? 1 : 0;
+    return count;
   }
 
   void expect_only_whole_segments() const {

@@ -52,6 +52,12 @@ constexpr std::array kNamedCalls{NamedCall{SYS_read, "read"},
                                  NamedCall{SYS_unlinkat, "unlinkat"},
                                  NamedCall{SYS_fcntl, "fcntl"},
                                  NamedCall{SYS_lseek, "lseek"},
+                                 NamedCall{SYS_recvfrom, "recvfrom"},
+                                 NamedCall{SYS_sendto, "sendto"},
+                                 NamedCall{SYS_sendmsg, "sendmsg"},
+                                 NamedCall{SYS_socketpair, "socketpair"},
+                                 NamedCall{SYS_clone, "clone"},
+                                 NamedCall{SYS_prctl, "prctl"},
                                  NamedCall{SYS_getpid, "getpid"},
                                  NamedCall{SYS_geteuid, "geteuid"},
                                  NamedCall{SYS_clock_nanosleep, "clock_nanosleep"},
@@ -93,6 +99,17 @@ Tracee Tracee::start(const Victim& victim) {
   return tracee;
 }
 
+Tracee Tracee::attach(pid_t pid) {
+  constexpr long kOptions = PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL;
+  if (::ptrace(PTRACE_SEIZE, pid, nullptr, kOptions) != 0 ||
+      ::ptrace(PTRACE_INTERRUPT, pid, nullptr, nullptr) != 0) {
+    throw std::system_error(errno, std::generic_category(), "ptrace");
+  }
+  Tracee tracee(pid);
+  tracee.note_status(wait_for(pid));
+  return tracee;
+}
+
 void Tracee::park() {
   ::raise(SIGSTOP);
 }
@@ -131,6 +148,11 @@ bool Tracee::step() {
 
 void Tracee::finish() {
   while (!ended_) resume(PTRACE_CONT);
+}
+
+void Tracee::release() {
+  if (!ended_) ::ptrace(PTRACE_DETACH, pid_, nullptr, nullptr);
+  ended_ = true;
 }
 
 void Tracee::kill() {

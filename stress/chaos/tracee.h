@@ -41,6 +41,10 @@ class Tracee {
  public:
   static Tracee start(const Victim& victim);
 
+  /// A process that runs already and waits in a system call: its first stop is the entry of that call, made again.
+  /// Where ptrace may trace descendants only (Yama), it must be one.
+  static Tracee attach(pid_t pid);
+
   Tracee(Tracee&& other) noexcept;
   Tracee& operator=(Tracee&&) = delete;
   ~Tracee() { kill(); }
@@ -50,6 +54,9 @@ class Tracee {
 
   /// To its end, through whatever stops remain.
   void finish();
+
+  /// Lets it run on, untraced.
+  void release();
 
   /// kill -9 where it stands, and waits for it. At an entry the system call is not executed.
   void kill();
