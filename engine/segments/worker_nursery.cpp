@@ -127,6 +127,7 @@ bool bear_one(int socket, const Job& job) {
     work(workers.release(), job);
   }
   if (child < 0) return send_failure(socket, errno);
+  workers.reset(-1);  // before main has the worker: its death must be the end of the file at once
   return send_worker(socket, mains.get(), child);
 }
 
