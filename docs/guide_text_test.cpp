@@ -1,4 +1,4 @@
-// The guide shows exactly what guide_test.cpp compiles and runs.
+// The documents show exactly the code that is compiled and run.
 
 #include <gtest/gtest.h>
 
@@ -46,15 +46,23 @@ std::string flush_left(const Block& block) {
   return text.str();
 }
 
-// Danger: an example in the guide that no longer compiles, or says something else than what was run. The oracle: block by block, the
-// guide's text is the test's text.
-TEST(GuideText, ShowsTheExamplesThatRun) {
-  const auto shown = blocks_between("guide.md", "```cpp", "```");
-  const auto run = blocks_between("guide_test.cpp", "// guide: begin", "// guide: end");
+// Danger: an example in a document that no longer compiles, or says something else than what was run. The oracle: block by block, the
+// document's text is the test's text.
+void shows(const std::string& document, const std::string& test, const std::string& mark, std::size_t least) {
+  const auto shown = blocks_between(document, "```cpp", "```");
+  const auto run = blocks_between(test, "// " + mark + ": begin", "// " + mark + ": end");
   ASSERT_EQ(shown.size(), run.size());
-  ASSERT_GE(shown.size(), 5u);
+  ASSERT_GE(shown.size(), least);
   for (std::size_t i = 0; i < shown.size(); ++i)
-    EXPECT_EQ(flush_left(shown[i]), flush_left(run[i])) << "block " << i + 1;
+    EXPECT_EQ(flush_left(shown[i]), flush_left(run[i])) << document << ", block " << i + 1;
+}
+
+TEST(GuideText, ShowsTheExamplesThatRun) {
+  shows("guide.md", "guide_test.cpp", "guide", 5);
+}
+
+TEST(AdoptText, ShowsTheEngineThatRuns) {
+  shows("adopt.md", "adopt_test.cpp", "adopt", 2);
 }
 
 }  // namespace

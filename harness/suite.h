@@ -29,8 +29,7 @@ namespace touchstone::harness {
 
 /// The first difference between engine and model, or nothing.
 template <EngineUnderTest E>
-std::optional<std::string> judge_in_sequence(const EngineSettings& settings, const std::vector<Step>& steps,
-                                             const std::vector<std::string>& paths = default_paths()) {
+std::optional<std::string> judge_in_sequence(const EngineSettings& settings, const std::vector<Step>& steps) {
   E engine(settings);
   auto client = engine.client(0);
   const model::StoreSpec spec(rules_for(settings, E::kCapabilities));
@@ -46,7 +45,7 @@ std::optional<std::string> judge_in_sequence(const EngineSettings& settings, con
     if (pin.version() != state.version)
       return fmt::format("after step {} ({}) the engine is at version {}, the model at {}", i,
                          model::describe(operation), pin.version(), state.version);
-    for (const auto& path : paths) {
+    for (const auto& path : paths_for(E::kCapabilities)) {
       const auto held = pin.read(path), expected = model::read(state, path);
       if (held.has_value() != expected.has_value() || (held && !model::same(*held, *expected)))
         return fmt::format("after step {} ({}) {} is {} in the engine and {} in the model", i,

@@ -16,7 +16,8 @@ constexpr std::array<const char*, 5> kMalformed = {"", ".", "a..b", ".a", "a."};
 
 std::string draw_path(Stream& stream, const WorkloadShape& shape) {
   if (shape.malformed && stream.chance(1, 24)) return kMalformed[stream.below(kMalformed.size())];
-  return shape.paths[stream.below(shape.paths.size())];
+  const auto& paths = paths_for(shape.capabilities);
+  return paths[stream.below(paths.size())];
 }
 
 Scalar draw_scalar(Stream& stream) {
@@ -60,7 +61,8 @@ model::CompareAndSwap draw_swap(Stream& stream, const WorkloadShape& shape) {
 model::Execute draw_execute(Stream& stream, const WorkloadShape& shape) {
   model::Execute execute;
   for (std::uint64_t i = 0, steps = 1 + stream.below(2); i < steps; ++i) {
-    const std::string path = shape.paths[stream.below(shape.paths.size())];
+    const auto& paths = paths_for(shape.capabilities);
+    const std::string path = paths[stream.below(paths.size())];
     if (stream.chance(1, 2)) {
       execute.body.emplace_back(model::AddInteger{path, stream.between(1, 9)});
     } else {
@@ -71,6 +73,12 @@ model::Execute draw_execute(Stream& stream, const WorkloadShape& shape) {
 }
 
 }  // namespace
+
+const std::vector<std::string>& paths_for(const Capabilities& capabilities) {
+  static const std::vector<std::string> related = {"a", "a.b", "a.b.c", "a.d", "e", "e.f", "g"};
+  static const std::vector<std::string> unrelated = {"a", "b", "c.x", "c.y"};
+  return capabilities.composites ? related : unrelated;
+}
 
 model::StoreOperation Step::at(std::uint64_t known_version) const {
   model::StoreOperation bound = operation;

@@ -34,10 +34,9 @@ struct Workload {
   std::size_t steps() const;
 };
 
-/// Few paths, above and below one another, so that steps meet.
-inline std::vector<std::string> default_paths() {
-  return {"a", "a.b", "a.b.c", "a.d", "e", "e.f", "g"};
-}
+/// Few paths, so that steps meet; above and below one another where the engine knows subtrees, and unrelated keys
+/// where it does not.
+const std::vector<std::string>& paths_for(const Capabilities& capabilities);
 
 /// What a generator may draw.
 struct WorkloadShape {
@@ -47,7 +46,6 @@ struct WorkloadShape {
   bool malformed = false;     ///< bad paths and future versions too
   bool reads = false;         ///< commits say what they read: for stores that validate reads
   std::uint64_t oldest = 3;   ///< how far back an expected version lies at most
-  std::vector<std::string> paths = default_paths();
 };
 
 Workload draw_workload(Stream& stream, const WorkloadShape& shape);

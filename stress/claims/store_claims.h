@@ -188,6 +188,7 @@ void refusal_changes_nothing(ClaimRun& run) {
 // A10. The danger: a reader at version v sees something newer, while a thousand commits pass it by.
 template <EngineUnderTest E>
 void pinned_reader_sees_its_version(ClaimRun& run) {
+  constexpr bool kTree = E::kCapabilities.composites;
   run.rounds([&](Seed seed) {
     E engine({.seed = seed.value()});
     auto stream = seed.stream("A10");
@@ -200,7 +201,7 @@ void pinned_reader_sees_its_version(ClaimRun& run) {
       auto client = engine.client(thread);
       if (thread == 1) {
         for (int i = 0; i < 1000; ++i) {
-          const std::string path = i % 3 == 0 ? "a" : i % 3 == 1 ? "b" : "c";
+          const std::string path = i % 3 == 0 ? "a" : i % 3 == 1 ? "b" : kTree ? "c" : "c.d";
           client.apply(
               swap(engine.pin().version(), write(path, static_cast<std::int64_t>(stream.below(100)))));
         }
@@ -212,7 +213,8 @@ void pinned_reader_sees_its_version(ClaimRun& run) {
                     "the reader of version 1 saw another state");
       }
     });
-    run.require(pin.read("c") == model::Subtree{{"d", std::int64_t{3}}}, "the pinned subtree changed");
+    if (kTree)
+      run.require(pin.read("c") == model::Subtree{{"d", std::int64_t{3}}}, "the pinned subtree changed");
     run.tried().operations += 1900;
   });
 }
