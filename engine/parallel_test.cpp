@@ -1,0 +1,153 @@
+#include "engine/parallel.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <stdexcept>
+
+#include "engine/segments/test_directory.h"
+
+namespace touchstone::engine {
+namespace {
+
+class ParallelTest : public SegmentTest {
+ protected:
+  void SetUp() override {
+    SegmentTest::SetUp();
+    become_main();
+  }
+
+  static WorkerPool open(std::map<std::string, ParallelBody> bodies) {
+    auto pool = WorkerPool::open(parallel_job(std::move(bodies)), {.workers = 2});
+    if (!pool) throw std::runtime_error(describe(pool.error()));
+    return std::move(*pool);
+  }
+
+  Store<> store_;
+};
+
+/// One of each kind, in every place where one can be.
+WriteSet writes_of_every_kind() {
+  const Composite inner{{"text", std::string("a\0b", 3)}, {"none", Composite{}}};
+  return WriteSet{}
+      .set("t", true)
+      .set("i", -5)
+      .set("r", 0.25)
+      .set("s", "")
+      .set("c", Composite{{"in", inner}})
+      .erase("e");
+}
+
+TEST_F(ParallelTest, MainCommitsWhatABodyInAWorkerMakesOfInputsAndSegments) {
+  WorkerPool pool = open({{"sum", [directory = directory()](const ParallelInputs& inputs) {
+                             const auto seen = Attachment::attach(inputs.segments.at(0), directory);
+                             std::int64_t sum = inputs.values.at("bias").integer();
+                             for (std::byte byte : seen->bytes()) sum += std::to_integer<int>(byte);
+                             return WriteSet{}
+                                 .set("sum.now", sum)
+                                 .set("sum.size", static_cast<std::int64_t>(seen->bytes().size()))
+                                 .erase("old");
+                           }}});
+  SegmentOwner owner = this->owner();
+  const std::vector<std::byte> twos(1000, std::byte{2});
+  ASSERT_TRUE(owner.allocate("frame", twos));
+  auto worker = store_.worker();
+  store_.compare_and_swap(0, WriteSet{}.set("bias", 5).set("old", 1).set("secret", 1), &worker);
+  const auto sum =
+      parallel_process(store_, pool, "sum", {.inputs = {"bias", "absent"}, .outputs = {"sum", "old"}},
+                       [&] { return owner.segments(); });
+  EXPECT_TRUE(store_.execute(worker, sum).committed());
+  EXPECT_EQ(store_.read("sum.now")->integer(), 2005);
+  EXPECT_FALSE(store_.read("old"));
+
+  ASSERT_TRUE(owner.replace("frame", bytes_of("\1")));  // the next attempt gets the new generation
+  EXPECT_TRUE(store_.execute(worker, sum).committed());
+  EXPECT_EQ(store_.read("sum.now")->integer(), 6);
+}
+
+TEST_F(ParallelTest, ABodyGetsItsDeclaredInputsAndNothingElse) {
+  WorkerPool pool = open({{"echo", [](const ParallelInputs& inputs) {
+                             WriteSet seen;
+                             for (const auto& [path, value] : inputs.values) seen.set("seen." + path, value);
+                             return seen;
+                           }}});
+  auto worker = store_.worker();
+  const Composite pose{{"x", 1}, {"yaw", 0.5}, {"name", "left arm"}, {"safe", true}};
+  store_.compare_and_swap(0, WriteSet{}.set("pose", pose).set("secret", 1), &worker);
+  const auto echo =
+      parallel_process(store_, pool, "echo", {.inputs = {"pose", "absent"}, .outputs = {"seen"}});
+  EXPECT_TRUE(store_.execute(worker, echo).committed());
+  EXPECT_EQ(*store_.read("seen"), Value(Composite{{"pose", pose}}));
+}
+
+TEST_F(ParallelTest, WritesThatAreNotDeclaredAreRefused) {
+  WorkerPool pool = open({{"greedy", [](const ParallelInputs&) { return WriteSet{}.set("other", 1); }}});
+  auto worker = store_.worker();
+  const auto greedy = parallel_process(store_, pool, "greedy", {.inputs = {}, .outputs = {"own"}});
+  const auto result = store_.execute(worker, greedy);
+  ASSERT_TRUE(std::holds_alternative<Rejected>(result.outcome));
+  EXPECT_EQ(std::get<Rejected>(result.outcome).code, ErrorCode::undeclared_write);
+  EXPECT_EQ(store_.version(), 0u);
+}
+
+/// A dead worker, a body that throws and a process that the workers do not know: each says so, and commits nothing.
+TEST_F(ParallelTest, FailuresLeaveExecuteAsTypedErrors) {
+  WorkerPool pool =
+      open({{"die",
+             [](const ParallelInputs&) {
+               ::raise(SIGKILL);
+               return WriteSet{};
+             }},
+            {"throw", [](const ParallelInputs&) -> WriteSet { throw std::runtime_error("no frame"); }}});
+  auto worker = store_.worker();
+  const auto code_of = [&](const char* name) {
+    const auto process = parallel_process(store_, pool, name, {.inputs = {}, .outputs = {"own"}});
+    try {
+      store_.execute(worker, process);
+    } catch (const ParallelFailed& failed) {
+      return failed.error().code;
+    }
+    return SegmentErrc::system;
+  };
+  EXPECT_EQ(code_of("die"), SegmentErrc::worker_died);
+  EXPECT_EQ(code_of("throw"), SegmentErrc::job_failed);
+  EXPECT_EQ(code_of("unknown"), SegmentErrc::job_failed);
+  EXPECT_EQ(store_.version(), 0u);
+}
+
+TEST(ParallelAnswer, RoundTripsEveryKindOfWrite) {
+  const WriteSet writes = writes_of_every_kind();
+  const auto decoded = decode_writes(encode_writes(writes));
+  ASSERT_TRUE(decoded);
+  ASSERT_EQ(decoded->entries().size(), writes.entries().size());
+  for (std::size_t i = 0; i < writes.entries().size(); ++i) {
+    EXPECT_EQ(decoded->entries()[i].path, writes.entries()[i].path);
+    EXPECT_EQ(decoded->entries()[i].value, writes.entries()[i].value);
+  }
+}
+
+/// The bytes come from another process: cut short or changed they are other writes or none, never undefined behaviour.
+TEST(ParallelAnswer, CutOrChangedBytesAreOtherWritesOrNone) {
+  const std::string whole = encode_writes(WriteSet{}.set("c", Composite{{"x", 1}, {"y", "text"}}));
+  for (std::size_t size = 1; size < whole.size(); ++size)
+    EXPECT_FALSE(decode_writes(whole.substr(0, size))) << size;
+  for (std::size_t i = 0; i < whole.size() * 8; ++i) {
+    std::string changed = whole;
+    changed[i / 8] ^= static_cast<char>(1 << (i % 8));
+    const auto decoded = decode_writes(changed);
+    if (decoded) {
+      EXPECT_NE(encode_writes(*decoded), whole) << i;
+    }
+  }
+  std::string bottomless = encode_writes(WriteSet{}.set("c", Composite{}));
+  const std::string part = encode_writes(WriteSet{}.set("n", Composite{}));
+  bottomless[bottomless.size() - 8] = 1;
+  for (int depth = 0; depth < 100'000; ++depth) {
+    bottomless += part;
+    bottomless[bottomless.size() - 8] = 1;
+  }
+  EXPECT_FALSE(decode_writes(bottomless));
+}
+
+}  // namespace
+}  // namespace touchstone::engine
