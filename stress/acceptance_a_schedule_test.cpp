@@ -1,5 +1,5 @@
 // Acceptance A1 to A10 on sampled schedules: what one commit does to another, when the scheduler may stop either anywhere. The bodies
-// are as small as the promise allows, so that a broken engine is found after few schedules (ci/mutants counts them).
+// are as small as the promise allows, so that a broken engine is found after few schedules (docs/mutants.md says how few).
 
 #include <string>
 
