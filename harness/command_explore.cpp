@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
@@ -26,6 +27,8 @@ using explore::Algorithm;
 using explore::Report;
 using explore::Scenario;
 using explore::Verdict;
+
+constexpr const char* kClearRest = "\x1b[K";  // of a terminal's line
 
 struct Arguments {
   std::string scenario;
@@ -81,8 +84,9 @@ explore::Options options_of(const Arguments& arguments, Algorithm usual) {
     options.progress = [](const Report& report) {
       const std::string fresh =
           report.chance_of_new ? fmt::format(", next is new with chance {:.3f}", *report.chance_of_new) : "";
-      fmt::print(stderr, "\r{} executions, {:.0f}/s{}   ", report.executions,
-                 static_cast<double>(report.executions) / std::max(report.seconds, 1e-9), fresh);
+      fmt::print(stderr, "\r{} executions, {:.0f}/s{}{}", report.executions,
+                 static_cast<double>(report.executions) / std::max(report.seconds, 1e-9), fresh, kClearRest);
+      std::fflush(stderr);
     };
   }
   return options;
@@ -97,7 +101,11 @@ void make_sound(explore::Options& options) {
 }
 
 Report run(const Arguments& arguments, const explore::Body& body, const explore::Options& options) {
-  if (arguments.schedule.empty()) return explore::explore(body, options);
+  if (arguments.schedule.empty()) {
+    Report report = explore::explore(body, options);
+    if (options.progress) fmt::print(stderr, "\r{}", kClearRest);
+    return report;
+  }
   const auto schedule = explore::Schedule::parse(arguments.schedule);
   if (!schedule) throw Refused{kExitUsage, "not a schedule: " + arguments.schedule};
   return explore::replay(body, *schedule, options);
@@ -111,6 +119,8 @@ void print_report(const Arguments& arguments, const Report& report, const std::s
                *report.chance_of_new);
   }
   if (arguments.trace && !report.failure) std::cout << '\n' << report.columns;
+  std::cout.flush();
+  std::fflush(stdout);
   if (report.failure) {
     ReplayLine line{ReplayClass::exact, Seed(report.failure->schedule.seed), ClaimTarget{kExploreClaim}, {}};
     line.options.push_back({"scenario", target});
@@ -139,20 +149,37 @@ int explore_builtin(const Arguments& arguments) {
   return status_of(report, false);
 }
 
+/// On real threads there are no points and no classes, and a failure has no schedule.
+int run_natively(const Arguments& arguments, const Scenario& scenario) {
+  Report report;
+  std::optional<std::string> broken;
+  const auto started = std::chrono::steady_clock::now();
+  while (!broken && report.executions < std::max<std::uint64_t>(arguments.executions, 1)) {
+    broken = explore::run_natively(scenario);
+    ++report.executions;
+  }
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+  report.verdict = broken ? Verdict::failed : Verdict::passed;
+  if (arguments.json) {
+    fmt::print("{}\n", report.json("native"));
+  } else {
+    fmt::print("{}: {} in {} executions on native threads\n", scenario.name, broken ? *broken : "held",
+               report.executions);
+  }
+  return broken.has_value() == scenario.expects_failure ? 0 : 1;
+}
+
 int explore_scenario(const Arguments& arguments) {
   const Scenario scenario = load(arguments.scenario);
-  if (arguments.native) {
-    const std::optional<std::string> broken = explore::run_natively(scenario);
-    fmt::print("{}: {}\n", scenario.name, broken ? *broken : "held on native threads, once");
-    return broken.has_value() == scenario.expects_failure ? 0 : 1;
-  }
+  if (arguments.native) return run_natively(arguments, scenario);
   explore::Options options = options_of(arguments, Algorithm::portfolio);
   options.faults = scenario.faults;
   options.draws = scenario.draws;
   make_sound(options);
   const Report report = run(arguments, explore::controlled_body(scenario), options);
   print_report(arguments, report, scenario.name);
-  if (scenario.expects_failure && !arguments.json) fmt::print("expected: failed\n");
+  if (scenario.expects_failure && !arguments.json && arguments.schedule.empty())
+    fmt::print("expected: failed\n");
   return status_of(report, scenario.expects_failure && arguments.schedule.empty());
 }
 
@@ -211,7 +238,8 @@ void add_explore_command(CLI::App& app, int& exit_status) {
   command->add_option("--schedule", arguments->schedule, "replay exactly this schedule");
   command->add_flag("--weak-memory", arguments->weak_memory,
                     "loads may see stale values, as the memory orders allow");
-  command->add_flag("--native", arguments->native, "run the scenario once on real threads instead");
+  command->add_flag("--native", arguments->native,
+                    "run the scenario on real threads instead, once or --executions times");
   command->add_flag("--trace", arguments->trace, "show the last interleaving though it passed");
   command->add_flag("--json", arguments->json, "last line of output: the result as JSON");
   command->callback([arguments, &exit_status] { exit_status = run_command(*arguments); });

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <ostream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,8 @@ struct Builtin {
   std::uint64_t blocked = 0;  // executions that an assumption ends, besides the classes
   bool weak_memory = false;  // counted as execution graphs (reads-from and modification order) of weak memory
   std::function<void()> body;
+
+  friend void PrintTo(const Builtin& builtin, std::ostream* out) { *out << builtin.name; }  // for GoogleTest
 
   /// What it is counted by: the optimal reduction, or under weak memory the plain search.
   Algorithm algorithm() const { return weak_memory ? Algorithm::plain : Algorithm::dpor; }

@@ -11,6 +11,19 @@
 
 namespace touchstone::harness::explore {
 
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define TOUCHSTONE_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#define TOUCHSTONE_SANITIZED 1
+#endif
+#endif
+#if defined(TOUCHSTONE_SANITIZED)
+inline constexpr bool kSanitized = true;  // ten times slower and more: tests take less of the same
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
 inline testing::AssertionResult passes(const Report& report) {
   std::ostringstream text;
   text << report;

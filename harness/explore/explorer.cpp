@@ -10,6 +10,7 @@
 #include "engine/native_platform.h"
 #include "harness/explore/controlled_platform.h"
 #include "harness/explore/dpor.h"
+#include "harness/explore/history.h"
 #include "harness/explore/plain_search.h"
 #include "harness/explore/replay.h"
 #include "harness/explore/shrink.h"
@@ -20,12 +21,21 @@ namespace touchstone::harness::explore {
 
 namespace {
 
-constexpr std::uint64_t kProgressEvery = 4096;
+constexpr std::uint64_t kProgressEvery = 32;  // executions between two looks at the clock
+constexpr std::chrono::milliseconds kProgressPause{200};
 constexpr std::uint64_t kSamples = 1'000;
+constexpr std::uint64_t kTurnsFairEarly = 16;
+constexpr std::uint64_t kEarly = 64;  // points
 
 struct RequirementFailed : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
+
+/// The schedule, one column a thread, and the history below it.
+std::string draw(const Scheduler& scheduler) {
+  const std::string history = draw_history(scheduler);
+  return draw_columns(scheduler) + (history.empty() ? "" : "\n" + history);
+}
 
 /// One exploration: the scheduler, its settings, and the report it fills.
 class Exploration {
@@ -45,16 +55,17 @@ class Exploration {
     const std::uint64_t most = options_.executions.value_or(kSamples);
     while (report_.executions < most && !report_.failure) {
       settings_.seed = seeds.next();
+      settings_.fair_after = fair_after();
       const Outcome outcome = scheduler_.run(body_, strategy, settings_);
       count(outcome);
       if (options_.count_classes) ++classes_[class_hash()];
-      if (options_.keep_trace) report_.columns = draw_columns(scheduler_);
+      if (options_.keep_trace) report_.columns = draw(scheduler_);
       if (outcome.failure) {
         explain(*outcome.failure);
       } else if (report_.executions <= options_.determinism_checks && !strategy.stops_at_faults()) {
         run_again();
       }
-      if (options_.progress && report_.executions % kProgressEvery == 0) options_.progress(finish());
+      show_progress();
     }
     report_.covered = fmt::format("sampled {} executions, {} memory", report_.executions,
                                   options_.weak_memory ? "weak" : "sequentially consistent");
@@ -72,14 +83,14 @@ class Exploration {
       const Outcome outcome = scheduler_.run(body_, search, settings_);
       count(outcome);
       if (hashes && outcome.ending != Ending::blocked) ++classes_[class_hash()];
-      if (options_.keep_trace) report_.columns = draw_columns(scheduler_);
+      if (options_.keep_trace) report_.columns = draw(scheduler_);
       if (outcome.failure) {
         explain(*outcome.failure);
       } else if (report_.executions <= options_.determinism_checks) {
         run_again();
       }
       more = search.advance();
-      if (options_.progress && report_.executions % kProgressEvery == 0) options_.progress(finish());
+      show_progress();
     }
     if (more && !report_.failure) report_.verdict = Verdict::inconclusive;
     report_.classes = hashes ? classes_.size() : report_.executions - report_.blocked;
@@ -88,17 +99,18 @@ class Exploration {
   }
 
   Report replay_exactly(const Schedule& schedule) {
-    settings_.seed = schedule.seed;
+    settings_.seed = report_.seed = schedule.seed;
+    settings_.fair_after = schedule.fair_after.value_or(settings_.fair_after);
     settings_.keep_notes = true;
     Replay strategy(schedule, Replay::Mode::exact);
     const Outcome outcome = scheduler_.run(body_, strategy, settings_);
     count(outcome);
     if (outcome.failure) {
       report_.verdict = Verdict::failed;
-      report_.failure = Counterexample{*outcome.failure,           schedule, 1,
-                                       schedule.deviations.size(), 0,        draw_columns(scheduler_)};
+      report_.failure =
+          Counterexample{*outcome.failure, schedule, 1, schedule.deviations.size(), 0, draw(scheduler_)};
     }
-    report_.columns = draw_columns(scheduler_);
+    report_.columns = draw(scheduler_);
     report_.covered = "replayed one schedule";
     return finish();
   }
@@ -106,6 +118,13 @@ class Exploration {
  private:
   std::uint64_t class_hash() {
     return options_.weak_memory ? hasher_.graph_hash(scheduler_) : hasher_.hash(scheduler_);
+  }
+
+  /// Every execution is scheduled fairly in the end; one in kTurnsFairEarly soon, for livelocks that chance breaks up.
+  std::uint64_t fair_after() const {
+    engine::SplitMix random(settings_.seed, 0x66616972);
+    const std::uint64_t late = settings_.max_points / 2;
+    return random.below(kTurnsFairEarly) == 0 ? std::min(late, random.below(kEarly)) : late;
   }
 
   void count(const Outcome& outcome) {
@@ -129,7 +148,7 @@ class Exploration {
         failure, schedule_of(scheduler_), report_.executions, scheduler_.deviations().size(), 0, ""};
     report_.verdict = Verdict::failed;
     if (!options_.shrink) {
-      found.columns = draw_columns(scheduler_);
+      found.columns = draw(scheduler_);
       report_.failure = std::move(found);
       return;
     }
@@ -143,8 +162,16 @@ class Exploration {
     Replay strategy(found.schedule, Replay::Mode::lenient);
     scheduler_.run(body_, strategy, settings_);
     settings_.keep_notes = false;
-    found.columns = draw_columns(scheduler_);
+    found.columns = draw(scheduler_);
     report_.failure = std::move(found);
+  }
+
+  void show_progress() {
+    if (!options_.progress || report_.executions % kProgressEvery != 0) return;
+    const auto now = std::chrono::steady_clock::now();
+    if (now < progress_due_) return;
+    progress_due_ = now + kProgressPause;
+    options_.progress(finish());
   }
 
   std::string coverage(bool complete) const {
@@ -174,6 +201,7 @@ class Exploration {
   const Body& body_;
   const Options& options_;
   std::chrono::steady_clock::time_point started_;
+  std::chrono::steady_clock::time_point progress_due_;
   Scheduler scheduler_;
   Settings settings_;
   Report report_;

@@ -1,9 +1,9 @@
 #pragma once
 // Explores the schedules of a body.
 //
-//   EXPECT_TRUE(explore::portfolio(body));                      // samples 1,000 schedules; prints itself
-//   when it fails EXPECT_TRUE(explore::exhaust(body));                        // every class of equivalent
-//   schedules, once Report again = explore::replay(body, report.failure->schedule);
+//   EXPECT_TRUE(passes(portfolio(body)));              // expect.h: samples 1,000 schedules; prints itself when it fails
+//   EXPECT_TRUE(passes(exhaust(body)));                // every class of equivalent schedules, once
+//   Report again = replay(body, report.failure->schedule);
 //
 // A body makes its state, starts ControlledPlatform threads, joins them, and checks; it is run again for
 // every execution, so it must do the same whenever the scheduler decides the same. The first executions of
@@ -19,6 +19,7 @@
 #include <iosfwd>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "harness/explore/dpor.h"
@@ -87,7 +88,8 @@ struct Report {
   std::string columns;  // with Options::keep_trace
 
   explicit operator bool() const { return verdict == Verdict::passed; }
-  std::string json() const;
+  std::string json() const { return json(name_of(algorithm)); }
+  std::string json(std::string_view how) const;
 };
 
 std::ostream& operator<<(std::ostream& out, const Report& report);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <memory>
 #include <vector>
 
@@ -144,18 +146,57 @@ TEST(Explorer, ReportsADeadlockOfTwoMutexes) {
   EXPECT_EQ(report.failure->schedule.preemptions(), 1) << report;
 }
 
+// Two threads that are too polite: each takes its flag back when it sees the other's. On most schedules one gets through; on a fair
+// one they may go round in step for ever. A thread that merely waits for another one's work must not be called that, however
+// unfairly the sampler treats it.
+TEST(Explorer, TellsALivelockWithItsCircle) {
+  const Body polite = [] {
+    std::array<P::atomic<int>, 2> wants;
+    const auto enter = [&](std::size_t me) {
+      while (true) {
+        wants[me].store(1);
+        if (wants[1 - me].load() == 0) break;
+        wants[me].store(0);
+      }
+      wants[me].store(0);
+    };
+    P::thread a([&] { enter(0); });
+    P::thread b([&] { enter(1); });
+    a.join();
+    b.join();
+  };
+  const Report report = portfolio(polite, {.max_points = 2'000});
+  ASSERT_TRUE(report.failure);
+  EXPECT_EQ(report.failure->failure.kind, FailureKind::livelock) << report;
+  EXPECT_NE(report.failure->failure.message.find("the same 6 steps"), std::string::npos) << report;
+  EXPECT_NE(report.failure->columns.find("for ever:"), std::string::npos) << report;
+  EXPECT_LT(std::count(report.failure->columns.begin(), report.failure->columns.end(), '\n'), 1'100);
+  EXPECT_TRUE(replay(polite, report.failure->schedule, {.max_points = 2'000}).failure);
+}
+
+TEST(Explorer, EndsASpinThatAFairScheduleEnds) {
+  const Body spins = [] {
+    P::atomic<int> word{0};
+    P::thread spinner([&] {
+      while (word.load() == 0) {
+      }
+    });
+    word.store(1);
+    spinner.join();
+  };
+  EXPECT_TRUE(passes(explore(spins, {.algorithm = Algorithm::pct, .max_points = 2'000})));
+}
+
 TEST(Explorer, ReportsExecutionsThatDoNotEnd) {
-  Options options;
-  options.max_points = 500;
   const Report report = portfolio(
       [] {
         P::atomic<int> word{0};
-        P::thread spinner([&] {
-          while (word.load() == 0) P::yield();
+        P::thread counter([&] {
+          while (word.fetch_add(1) >= 0) P::yield();
         });
-        spinner.join();
+        counter.join();
       },
-      options);
+      {.max_points = 500});
   ASSERT_TRUE(report.failure);
   EXPECT_EQ(report.failure->failure.kind, FailureKind::step_bound);
 }

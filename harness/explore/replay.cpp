@@ -5,12 +5,13 @@
 #include <algorithm>
 
 #include "harness/explore/scheduler.h"
+#include "harness/explore/trace.h"
 
 namespace touchstone::harness::explore {
 
 namespace {
 
-constexpr std::size_t kMostCheckpoints = 32;
+constexpr std::size_t kMostCheckpoints = 48;
 
 bool earlier(const Deviation& a, const Deviation& b) {
   return a.step != b.step ? a.step < b.step : a.ordinal < b.ordinal;
@@ -39,8 +40,9 @@ Schedule schedule_of(const Scheduler& scheduler) {
   const std::size_t decided = scheduler.decided_events();
   Schedule schedule;
   schedule.seed = scheduler.seed();
+  schedule.fair_after = scheduler.fair_after();
   schedule.deviations = scheduler.deviations();
-  schedule.distance = static_cast<std::uint32_t>(std::max<std::size_t>(16, decided / kMostCheckpoints + 1));
+  schedule.distance = static_cast<std::uint32_t>(decided / kMostCheckpoints + 1);
   Fingerprint print;
   for (std::size_t i = 0; i < decided; ++i) {
     if (i != 0 && i % schedule.distance == 0) schedule.checkpoints.push_back(print.folded());
@@ -108,8 +110,7 @@ void Replay::verify_progress(Scheduler& scheduler) {
     const bool due_here = verified_ != 0 && verified_ % schedule_.distance == 0;
     if (due_here && (checkpoint >= schedule_.checkpoints.size() ||
                      schedule_.checkpoints[checkpoint - 1] != seen_.folded())) {
-      diverged(scheduler, fmt::format("what happened between points {} and {} is not what was recorded",
-                                      verified_ - schedule_.distance, verified_));
+      diverged(scheduler, unlike_recorded(scheduler, verified_ - schedule_.distance));
       return;
     }
     seen_.add(events[verified_]);
@@ -125,8 +126,24 @@ void Replay::end(Scheduler& scheduler) {
                                     schedule_.deviations.size() - used_, schedule_.deviations.size()));
   } else if (!schedule_.checkpoints.empty() && schedule_.checkpoints.back() != seen_.folded()) {
     diverged(scheduler,
-             fmt::format("the last {} points are not what was recorded", verified_ % schedule_.distance));
+             unlike_recorded(scheduler,
+                             verified_ == 0 ? 0 : (verified_ - 1) / schedule_.distance * schedule_.distance));
   }
+}
+
+/// The first difference lies in the points [from, verified_); all before it are as recorded.
+std::string Replay::unlike_recorded(const Scheduler& scheduler, std::size_t from) const {
+  std::string happened;
+  for (std::size_t i = from; i < verified_; ++i) {
+    happened +=
+        fmt::format("{}{}: {}", i == from ? "" : "; ", scheduler.thread_name(scheduler.events()[i].thread),
+                    sentence_of(scheduler, scheduler.events()[i]));
+  }
+  if (from == verified_) happened = "nothing";
+  return fmt::format(
+      "point {} is the first that may differ; from there on this happened, and it is not what was recorded: "
+      "{}",
+      from + 1, happened);
 }
 
 void Replay::diverged(Scheduler& scheduler, const std::string& how) {

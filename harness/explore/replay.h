@@ -45,6 +45,7 @@ class Replay final : public Strategy {
  private:
   const Deviation* due(const Scheduler& scheduler);
   void verify_progress(Scheduler& scheduler);
+  std::string unlike_recorded(const Scheduler& scheduler, std::size_t from) const;
   void diverged(Scheduler& scheduler, const std::string& how);
 
   const Schedule& schedule_;

@@ -18,10 +18,10 @@ const char* name_of(Verdict verdict) {
   return "";
 }
 
-std::string Report::json() const {
+std::string Report::json(std::string_view how) const {
   return fmt::format(
       R"({{"algorithm":"{}","executions":{},"blocked":{},"classes":{},"points":{},"seconds":{:.6f},"verdict":"{}","seed":"0x{:016x}"}})",
-      name_of(algorithm), executions, blocked, classes, points, seconds, name_of(verdict), seed);
+      how, executions, blocked, classes, points, seconds, name_of(verdict), seed);
 }
 
 std::ostream& operator<<(std::ostream& out, const Report& report) {

@@ -8,6 +8,7 @@
 
 #include "engine/store.h"
 #include "harness/explore/controlled_platform.h"
+#include "harness/explore/history.h"
 #include "harness/explore/scenario.h"
 
 namespace touchstone::harness::explore {
@@ -17,6 +18,26 @@ namespace {
 using engine::CommitResult;
 using engine::Committed;
 using engine::Version;
+
+std::string text_of(const CommitResult& result) {
+  if (const auto* committed = std::get_if<Committed>(&result))
+    return fmt::format("committed {}", committed->version);
+  if (const auto* conflict = std::get_if<engine::Conflict>(&result)) {
+    return fmt::format("conflict: {} changed at {}", conflict->path.empty() ? "the store" : conflict->path,
+                       conflict->found);
+  }
+  return std::holds_alternative<engine::Busy>(result) ? "busy" : "rejected";
+}
+
+std::string text_of(const engine::ExecuteResult& result) {
+  const auto* committed = std::get_if<Committed>(&result.outcome);
+  const engine::Effort& effort = result.effort;
+  std::string text = committed != nullptr ? fmt::format("committed {}", committed->version) : "not committed";
+  if (effort.conflicts != 0) text += fmt::format(", {} conflicts", effort.conflicts);
+  if (effort.closings_waited != 0) text += fmt::format(", {} closings of the gate", effort.closings_waited);
+  if (effort.expiries != 0) text += fmt::format(", {} leases ran out", effort.expiries);
+  return text;
+}
 
 template <class P>
 class Run {
@@ -116,8 +137,10 @@ class Run {
       for (const std::string& path : operation.paths) context.set(path, value_of(context.read(path)) + 1);
       if (operation.think != engine::Duration::zero()) P::sleep_until(P::now() + operation.think);
     });
+    Called call([&] { return fmt::format("add {}", fmt::join(operation.paths, " ")); });
     const engine::ExecuteResult result = store_.execute(worker, process);
     const engine::Effort& effort = result.effort;
+    call.returned([&] { return text_of(result); });
     if (!result.committed()) {
       tally.broken = "an execute() did not commit";
       return;
@@ -160,7 +183,9 @@ class Run {
       base = snapshot.version();
       for (const std::string& path : operation.paths) writes.set(path, value_of(snapshot.read(path)) + 1);
     }
+    Called call([&] { return fmt::format("cas {} from {}", fmt::join(operation.paths, " "), base); });
     const CommitResult result = store_.compare_and_swap(base, writes, &worker);
+    call.returned([&] { return text_of(result); });
     if (const auto* committed = std::get_if<Committed>(&result)) {
       if (committed->version <= base) tally.broken = "a commit's version is not above its base";
       tally.versions.push_back(committed->version);
@@ -171,11 +196,13 @@ class Run {
 
   /// One snapshot says the same twice, and all of a set of paths that are always added to together agree.
   void read_twice(const ScenarioOperation& operation, Tally& tally) {
+    Called call([&] { return fmt::format("read {}", fmt::join(operation.paths, " ")); });
     auto snapshot = store_.snapshot();
     std::set<std::int64_t> seen;
     for (int round = 0; round < 2; ++round) {
       for (const std::string& path : operation.paths) seen.insert(value_of(snapshot.read(path)));
     }
+    call.returned([&] { return fmt::format("{} at {}", fmt::join(seen, " and "), snapshot.version()); });
     if (seen.size() > 1) tally.broken = "a snapshot shows half of a commit";
   }
 

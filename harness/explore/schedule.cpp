@@ -78,7 +78,9 @@ std::size_t Schedule::preemptions() const {
 }
 
 std::string Schedule::text() const {
-  std::string out = fmt::format("{}:0x{:016x}:", kVersion, seed);
+  std::string out = fmt::format("{}:0x{:016x}", kVersion, seed);
+  if (fair_after) out += fmt::format("@{}", *fair_after);
+  out += ":";
   const char* separator = "";
   for (const Deviation& d : deviations) {
     out += fmt::format("{}{}{}.{}", separator, d.preemption ? "!" : "", d.thread, d.step);
@@ -101,6 +103,7 @@ std::optional<Schedule> Schedule::parse(std::string_view text) {
   reader.demand(kVersion);
   reader.demand(":0x");
   schedule.seed = reader.number<std::uint64_t>(16);
+  if (reader.take("@")) schedule.fair_after = reader.number<std::uint64_t>();
   reader.demand(":");
   if (!reader.take(":")) {
     do {

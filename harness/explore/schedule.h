@@ -6,7 +6,7 @@
 //   std::optional<Schedule> again = Schedule::parse(line);
 //
 // The default policy runs the current thread until it blocks, yields or ends, then the next runnable one in
-// cyclic order; reads the newest value; draws what the seed says; passes every fault point. A schedule is the
+// cyclic order (past `fair_after` points every thread in turn); reads the newest value; draws what the seed says; passes every fault point. A schedule is the
 // execution's seed, the deviations from that, and checkpoints: a fingerprint of the events at regular
 // distances, so that a replay in a changed engine is refused where it first differs. A value type.
 
@@ -39,6 +39,7 @@ struct Deviation {
 
 struct Schedule {
   std::uint64_t seed = 0;
+  std::optional<std::uint64_t> fair_after;  // points, if it came to that
   std::vector<Deviation> deviations;
   std::uint32_t distance = 16;             // events between checkpoints
   std::vector<std::uint16_t> checkpoints;  // the last one is the whole execution's

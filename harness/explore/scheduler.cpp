@@ -62,6 +62,7 @@ void Scheduler::begin(const Settings& settings, Strategy& strategy) {
   candidates_.clear();
   deviations_.clear();
   notes_.clear();
+  calls_.clear();
   labels_.clear();
   fault_uses_.assign(settings.faults.size(), 0);
   weak_.clear();
@@ -77,6 +78,8 @@ void Scheduler::begin(const Settings& settings, Strategy& strategy) {
   ordinal_ = 0;
   epoch_ = 0;
   slots_ = 0;
+  fair_from_.reset();
+  lasso_.reset();
   best_score_ = 0;
   best_score_at_ = 0;
   alone_ = true;
@@ -242,10 +245,7 @@ void Scheduler::dispatch() {
     }
   }
   if (points_ >= bound_) {
-    if (!draining_) {
-      fail(FailureKind::step_bound, fmt::format("still running after {} scheduling points", points_));
-      outcome_.ending = Ending::cut;
-    }
+    if (!draining_) report_step_bound();
     if (points_ >= settings_->max_points + kDrainPoints) leave();
   }
   const ThreadId next = choose_thread();
@@ -253,7 +253,7 @@ void Scheduler::dispatch() {
 }
 
 ThreadId Scheduler::default_thread() const {
-  if ((enabled_ & bit(running_)) != 0 && !yielded_) return running_;
+  if ((enabled_ & bit(running_)) != 0 && !yielded_ && !fair()) return running_;
   const ThreadMask after = running_ + 1 < kMaxThreads ? enabled_ & ~(bit(running_ + 1) - 1) : 0;
   return lowest(after != 0 ? after : enabled_);
 }
@@ -261,6 +261,10 @@ ThreadId Scheduler::default_thread() const {
 ThreadId Scheduler::choose_thread() {
   const ThreadId fallback = default_thread();
   if (draining_) return fallback;
+  if (fair()) {
+    if (!fair_from_) fair_from_ = events_.size();
+    return fallback;
+  }
   const ThreadId pick = strategy_->pick(*this);
   if (draining_) return default_thread();  // the strategy failed the execution
   if (pick == kNoThread) {
@@ -276,7 +280,7 @@ ThreadId Scheduler::choose_thread() {
 }
 
 std::uint64_t Scheduler::choose(Choice what, std::uint64_t arity, std::uint64_t fallback) {
-  if (draining_ || arity == 1) return fallback;
+  if (draining_ || arity == 1 || fair()) return fallback;
   const std::uint64_t pick = strategy_->choose(*this, what, arity, fallback);
   if (pick != fallback)
     deviations_.push_back({what, false, running_, tasks_[running_]->steps, ordinal_, pick});
@@ -326,6 +330,19 @@ void Scheduler::drain(Ending ending) {
   draining_ = true;
   tell_end();
   bound_ = points_ + kDrainPoints;
+}
+
+void Scheduler::report_step_bound() {
+  if (fair_from_) lasso_ = find_lasso(events_, *fair_from_);
+  if (lasso_) {
+    fail(FailureKind::livelock,
+         fmt::format(
+             "from point {} on the same {} steps are repeated for ever, though every thread gets its turns",
+             lasso_->begin + 1, lasso_->period));
+  } else {
+    fail(FailureKind::step_bound, fmt::format("still running after {} scheduling points", points_));
+  }
+  outcome_.ending = Ending::cut;
 }
 
 void Scheduler::report_stuck() {

@@ -35,6 +35,7 @@
 #include "engine/platform.h"
 #include "harness/explore/clock.h"
 #include "harness/explore/fiber.h"
+#include "harness/explore/lasso.h"
 #include "harness/explore/operation.h"
 #include "harness/explore/schedule.h"
 #include "harness/explore/strategy.h"
@@ -47,6 +48,7 @@ enum class FailureKind : std::uint8_t {
   race,              // plain data touched by two threads without order
   stuck,             // deadlock, lost wake-up, await that is never satisfied
   step_bound,        // still running after Settings::max_points
+  livelock,          // the same, and going round in a circle on a fair schedule
   misuse,            // the body breaks a rule of the platform
   nondeterministic,  // the same schedule did something else
 };
@@ -81,10 +83,12 @@ struct FaultPlan {
 };
 
 struct Settings {
-  std::uint64_t seed = 0;              // of this execution: its draws
-  std::uint64_t max_points = 20'000;   // more is reported as step_bound
+  std::uint64_t seed = 0;             // of this execution: its draws
+  std::uint64_t max_points = 20'000;  // more is reported as step_bound
+  std::uint64_t fair_after =
+      ~std::uint64_t{0};               // from that point on every runnable thread in turn, no strategy asked
   bool weak_memory = false;            // loads may see stale values
-  bool keep_notes = false;             // remember fault points for the trace
+  bool keep_notes = false;             // remember fault points and calls, to draw them
   bool note_await_candidates = false;  // for the tree searches
   std::vector<FaultPlan> faults;
 };
@@ -113,6 +117,15 @@ struct Note {
   std::size_t event;  // before this one
   ThreadId thread;
   std::string text;
+};
+
+/// An operation of the engine as its caller sees it: harness/explore/history.h.
+struct Call {
+  ThreadId thread;
+  std::string what;
+  std::size_t begin;               // before this event
+  std::optional<std::size_t> end;  // the same; nothing while it is under way
+  std::string result;
 };
 
 /// The race check's memory of one cell; lives in the cell.
@@ -147,6 +160,11 @@ class Scheduler {
   std::size_t decided_events() const { return decided_events_; }
   const std::vector<std::pair<std::int32_t, std::int32_t>>& await_candidates() const { return candidates_; }
   std::uint64_t points() const { return points_; }
+  const std::optional<Lasso>& lasso() const { return lasso_; }
+  /// From which point on it was scheduled fairly, if it came to that.
+  std::optional<std::uint64_t> fair_after() const {
+    return fair_from_ ? std::optional(settings_->fair_after) : std::nullopt;
+  }
   std::uint64_t best_score() const { return best_score_; }
   std::size_t best_score_at() const { return best_score_at_; }
   ThreadId default_thread() const;
@@ -156,6 +174,7 @@ class Scheduler {
   std::uint32_t ordinal() const { return ordinal_; }
   const std::vector<Deviation>& deviations() const { return deviations_; }
   const std::vector<Note>& notes() const { return notes_; }
+  const std::vector<Call>& calls() const { return calls_; }
   /// For the tree searches: events on `object` where a thread waiting for it could have gone on.
   void note_candidates(const Operation& op, std::int32_t event);
   std::uint32_t slot_of(Object& object) { return object.slot != 0 ? object.slot : give_slot(object); }
@@ -180,6 +199,9 @@ class Scheduler {
     best_score_at_ = events_.size();
   }
   void name_object(const Object& object, std::string label);
+  bool keeps_notes() const { return settings_->keep_notes; }
+  std::size_t begin_call(std::string what);
+  void end_call(std::size_t call, std::string result);
   std::string describe(std::uint32_t object_name) const;
   std::string describe(const Operation& op) const;
   std::string thread_name(ThreadId id) const;
@@ -204,6 +226,8 @@ class Scheduler {
   [[noreturn]] void leave();
   void to_host();
   bool pass_time();
+  bool fair() const { return points_ >= settings_->fair_after; }
+  void report_step_bound();
   ThreadId choose_thread();
   void drain(Ending ending);
   void tell_end();
@@ -236,6 +260,7 @@ class Scheduler {
   std::vector<std::pair<std::int32_t, std::int32_t>> candidates_;
   std::vector<Deviation> deviations_;
   std::vector<Note> notes_;
+  std::vector<Call> calls_;
   std::vector<std::pair<std::uint32_t, std::string>> labels_;
   std::vector<std::uint32_t> fault_uses_;
   WeakMemory weak_;
@@ -257,6 +282,8 @@ class Scheduler {
   std::uint32_t epoch_ = 0;
   std::uint32_t slots_ = 0;
   std::size_t decided_events_ = 0;
+  std::optional<std::size_t> fair_from_;  // events
+  std::optional<Lasso> lasso_;
   std::uint64_t best_score_ = 0;
   std::size_t best_score_at_ = 0;  // events
   bool alone_ = true;

@@ -17,12 +17,23 @@ const char* name_of(Kind kind) {
 
 const char* name_of(FailureKind kind) {
   static constexpr const char* kNames[] = {"exception",  "race",   "stuck",
-                                           "step bound", "misuse", "nondeterministic"};
+                                           "step bound", "livelock", "misuse", "nondeterministic"};
   return kNames[static_cast<std::size_t>(kind)];
 }
 
 void Scheduler::name_object(const Object& object, std::string label) {
   labels_.emplace_back(object.name, std::move(label));
+}
+
+std::size_t Scheduler::begin_call(std::string what) {
+  calls_.push_back({on_cpu_, std::move(what), events_.size(), std::nullopt, {}});
+  return calls_.size() - 1;
+}
+
+void Scheduler::end_call(std::size_t call, std::string result) {
+  if (draining_) return;  // it came to its end only because the execution was brought to its end
+  calls_[call].end = events_.size();
+  calls_[call].result = std::move(result);
 }
 
 std::string Scheduler::describe(std::uint32_t object_name) const {

@@ -92,6 +92,8 @@ struct Case {
   std::vector<Contest::Plan> plans;
   std::uint64_t grants;    // most of them on some schedule
   std::uint64_t expiries;  // the same
+
+  friend void PrintTo(const Case& shown, std::ostream* out) { *out << shown.name; }
 };
 
 class TicketPath : public testing::TestWithParam<Case> {};

@@ -111,12 +111,18 @@ class Table {
 
 }  // namespace
 
+std::string sentence_of(const Scheduler& scheduler, const Event& event) {
+  ValueNames values;
+  return sentence(scheduler, event, values);
+}
+
 std::string draw_columns(const Scheduler& scheduler) {
   Table table(scheduler.threads());
   ValueNames values;
   const std::vector<Event>& events = scheduler.events();
   const std::vector<Note>& notes = scheduler.notes();
-  const std::size_t shown = scheduler.decided_events();
+  const std::optional<Lasso>& lasso = scheduler.lasso();
+  const std::size_t shown = lasso ? lasso->begin + lasso->period : scheduler.decided_events();
   std::size_t note = 0;
   std::vector<std::uint32_t> steps(scheduler.threads(), 0);
   for (std::size_t i = 0; i <= shown; ++i) {
@@ -125,6 +131,7 @@ std::string draw_columns(const Scheduler& scheduler) {
     }
     if (i == shown) break;
     const Event& event = events[i];
+    if (lasso && i == lasso->begin) table.add("for ever:", 0, "");
     if (i != 0 && event.epoch != events[i - 1].epoch) table.add("time", event.thread, "...");
     const bool switched = i != 0 && events[i - 1].thread != event.thread;
     bool preempted = false;

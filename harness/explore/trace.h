@@ -17,6 +17,9 @@ namespace touchstone::harness::explore {
 
 std::string draw_columns(const Scheduler& scheduler);
 
+/// One event, as in the columns.
+std::string sentence_of(const Scheduler& scheduler, const Event& event);
+
 class TraceHasher {
  public:
   std::uint64_t hash(const Scheduler& scheduler);

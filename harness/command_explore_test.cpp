@@ -1,0 +1,175 @@
+// `touchstone explore` and `touchstone replay` of what it found, as a person or a CI job calls them.
+
+#include <gtest/gtest.h>
+#include <pty.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace touchstone::harness {
+namespace {
+
+constexpr const char* kScenarios = TOUCHSTONE_TOP "/harness/scenarios/";
+
+std::string last_line(std::string text) {
+  text.erase(text.find_last_not_of('\n') + 1);
+  return text.substr(text.find_last_of('\n') + 1);
+}
+
+class ExploreCommand : public testing::Test {
+ protected:
+  ~ExploreCommand() override {
+    if (!file_.empty()) std::filesystem::remove(file_);
+  }
+
+  int touchstone(const std::string& arguments) {
+    FILE* pipe = ::popen(("'" TOUCHSTONE_TOOL "' " + arguments + " 2>&1").c_str(), "r");
+    std::array<char, 4096> buffer;
+    output_.clear();
+    while (std::size_t n = std::fread(buffer.data(), 1, buffer.size(), pipe))
+      output_.append(buffer.data(), n);
+    const int status = ::pclose(pipe);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+
+  /// What follows `replay: ` in the last output, without the tool.
+  std::string replay_words() const {
+    const std::size_t at = output_.find("replay: ");
+    if (at == std::string::npos) return "";
+    const std::size_t begin = output_.find(" replay ", at) + 1;
+    return output_.substr(begin, output_.find('\n', begin) - begin);
+  }
+
+  std::string scenario(const std::string& text) {
+    file_ = testing::TempDir() + "command_explore." + std::to_string(::getpid()) + ".scenario";
+    std::ofstream(file_) << text;
+    return file_;
+  }
+
+  std::string output_;
+  std::string file_;
+};
+
+TEST_F(ExploreCommand, EndsWithTheJsonLineAndTheseKeysInThisOrder) {
+  ASSERT_EQ(touchstone("explore --builtin cas-3x1 --seed 5 --json"), 0) << output_;
+  const auto json = nlohmann::ordered_json::parse(last_line(output_));
+  std::string keys;
+  for (const auto& [key, value] : json.items()) keys += key + " ";
+  EXPECT_EQ(keys, "algorithm executions blocked classes points seconds verdict seed ");
+  EXPECT_EQ(json.at("classes"), 48);
+  EXPECT_EQ(json.at("blocked"), 0);
+  EXPECT_EQ(json.at("seed"), "0x0000000000000005");
+}
+
+// The counts are those of the literature or of closed forms (dpor_test has them all, the large ones too).
+TEST_F(ExploreCommand, CountsTheCanonicalPrograms) {
+  const std::pair<const char*, int> known[] = {{"fetch-add-3x3", 1680},
+                                               {"cas-3x2", 28032},
+                                               {"mutex-3x2", 90},
+                                               {"readers-7", 128},
+                                               {"treiber-3", 25680},
+                                               {"store-buffering", 3},
+                                               {"message-passing", 2},
+                                               {"iriw", 15},
+                                               {"store-buffering-relaxed", 4},
+                                               {"message-passing-relaxed", 3},
+                                               {"peterson", 60}};
+  for (const auto& [program, classes] : known) {
+    ASSERT_EQ(touchstone(std::string("explore --builtin ") + program + " --json"), 0) << output_;
+    EXPECT_EQ(nlohmann::json::parse(last_line(output_)).at("classes"), classes) << program;
+  }
+}
+
+TEST_F(ExploreCommand, TakesEveryAlgorithmAndWeakMemory) {
+  const std::string ticket = std::string(kScenarios) + "ticket.scenario";
+  for (const char* algorithm :
+       {"portfolio", "random", "pct", "pos", "urw", "dpor", "source-dpor", "bounded", "plain"}) {
+    const int status = touchstone("explore " + ticket + " --executions 50 --json --algorithm " + algorithm);
+    const auto json = nlohmann::json::parse(last_line(output_));
+    EXPECT_EQ(json.at("algorithm"), algorithm);
+    EXPECT_EQ(json.at("executions"), 50);
+    EXPECT_EQ(status, json.at("verdict") == "passed" ? 0 : 2) << output_;  // 50 do not exhaust it
+  }
+  EXPECT_EQ(touchstone("explore " + ticket + " --weak-memory --executions 50"), 0) << output_;
+  EXPECT_NE(output_.find("weak memory"), std::string::npos) << output_;
+}
+
+TEST_F(ExploreCommand, DrawsAFailureAndReplaysItExactlyAnyNumberOfTimes) {
+  ASSERT_EQ(touchstone(std::string("explore ") + kScenarios + "starving.scenario --seed 7"), 0) << output_;
+  const std::string found = output_;
+  EXPECT_NE(found.find("main"), std::string::npos);
+  EXPECT_NE(found.find("victim  add n  "), std::string::npos) << "no history: " << found;
+  EXPECT_NE(found.find("2 conflicts"), std::string::npos);
+  const std::size_t begin = found.find("     main");
+  const std::string columns = found.substr(begin, found.find("\nfound in execution") - begin);
+  const std::string words = replay_words();
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(touchstone(words), 1) << output_;
+    EXPECT_NE(output_.find(columns), std::string::npos) << output_;
+  }
+}
+
+// The engine has changed, as far as a schedule can tell, when the same schedule meets another scenario under the same name.
+TEST_F(ExploreCommand, RefusesToReplayWhatHasChangedAndNamesTheFirstDivergence) {
+  const std::string begin =
+      "touchstone-scenario 1\nengine ticket=off backoff=off\ninitial n\nmost_conflicts 0\nexpect failed\n";
+  const std::string path = scenario(begin + "worker A: add n\nworker B: add n\n");
+  ASSERT_EQ(touchstone("explore " + path), 0) << output_;
+  const std::string words = replay_words();
+  EXPECT_EQ(touchstone(words), 1) << output_;
+  EXPECT_NE(output_.find("met 1 conflicts"), std::string::npos) << output_;
+  scenario(begin + "worker A: read n; add n\nworker B: add n\n");
+  EXPECT_EQ(touchstone(words), 1) << output_;
+  EXPECT_NE(output_.find("the schedule does not fit this program"), std::string::npos) << output_;
+  EXPECT_NE(output_.find("is the first that may differ"), std::string::npos) << output_;
+}
+
+TEST_F(ExploreCommand, TracesWhatPassedAndRunsOnNativeThreads) {
+  const std::string ticket = std::string(kScenarios) + "ticket.scenario";
+  EXPECT_EQ(touchstone("explore " + ticket + " --executions 3 --trace"), 0) << output_;
+  EXPECT_NE(output_.find("candidate  add n "), std::string::npos) << output_;
+  EXPECT_EQ(touchstone("explore " + ticket + " --native --executions 20 --json"), 0) << output_;
+  const auto json = nlohmann::json::parse(last_line(output_));
+  EXPECT_EQ(json.at("algorithm"), "native");
+  EXPECT_EQ(json.at("executions"), 20);
+}
+
+TEST_F(ExploreCommand, SaysWhatWasWrongWithItsWords) {
+  EXPECT_EQ(touchstone("explore"), 64);
+  EXPECT_EQ(touchstone("explore --builtin nothing"), 64);
+  EXPECT_NE(output_.find("no such program: nothing"), std::string::npos) << output_;
+  EXPECT_EQ(touchstone("explore --builtin cas-2x1 --algorithm best"), 64);
+  EXPECT_NE(output_.find("no such algorithm: best"), std::string::npos) << output_;
+  EXPECT_EQ(touchstone("explore --builtin cas-2x1 --seed 0xg"), 64);
+  EXPECT_EQ(touchstone("explore " + scenario("touchstone-scenario 1\nworker A: jump n\n")), 65);
+  EXPECT_NE(output_.find(file_ + ":2: no such operation: jump"), std::string::npos) << output_;
+}
+
+// A progress line belongs on a terminal only, so the tool is given one.
+TEST_F(ExploreCommand, ShowsItsProgressOnATerminal) {
+  int terminal = -1;
+  const pid_t child = ::forkpty(&terminal, nullptr, nullptr, nullptr);
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    const std::string crowd = std::string(kScenarios) + "crowd.scenario";
+    ::execl(TOUCHSTONE_TOOL, TOUCHSTONE_TOOL, "explore", crowd.c_str(), "--executions", "1000", nullptr);
+    ::_exit(127);
+  }
+  std::array<char, 4096> buffer;
+  for (ssize_t n; (n = ::read(terminal, buffer.data(), buffer.size())) > 0;)
+    output_.append(buffer.data(), static_cast<std::size_t>(n));
+  ::close(terminal);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0) << output_;
+  EXPECT_NE(output_.find("/s, next is new with chance "), std::string::npos) << output_;
+}
+
+}  // namespace
+}  // namespace touchstone::harness
