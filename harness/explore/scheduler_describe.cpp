@@ -16,8 +16,8 @@ const char* name_of(Kind kind) {
 }
 
 const char* name_of(FailureKind kind) {
-  static constexpr const char* kNames[] = {"exception",  "race",   "stuck",
-                                           "step bound", "livelock", "misuse", "nondeterministic"};
+  static constexpr const char* kNames[] = {"exception", "race",   "stuck",           "step bound",
+                                           "livelock",  "misuse", "nondeterministic"};
   return kNames[static_cast<std::size_t>(kind)];
 }
 
