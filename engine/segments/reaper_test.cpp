@@ -124,14 +124,36 @@ TEST_F(ReaperTest, GoesOnAfterWhatItMayNotTouch) {
   }
 }
 
+/// Everything that a change of a file or of the directory would show.
+std::string state_of(const std::string& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) != 0) return "gone";
+  std::string state;
+  for (const auto number :
+       {static_cast<std::uint64_t>(status.st_ino), static_cast<std::uint64_t>(status.st_size),
+        static_cast<std::uint64_t>(status.st_mode), static_cast<std::uint64_t>(status.st_nlink),
+        static_cast<std::uint64_t>(status.st_ctim.tv_sec),
+        static_cast<std::uint64_t>(status.st_ctim.tv_nsec)}) {
+    state += std::to_string(number) + " ";
+  }
+  return state;
+}
+
 TEST_F(ReaperTest, ADryRunTouchesNothing) {
   put(name(7, "without-lock"), "123");
   put(name(8, "with-lock"));
   put(control_name(session(), 8));
   const auto before = names();
+  const auto states = [&] {
+    std::vector<std::string> all{state_of(directory())};
+    for (const std::string& name : before) all.push_back(state_of(path(name)));
+    return all;
+  };
+  const auto states_before = states();
   const ReapReport report =
       reap({.directory = directory(), .session = std::nullopt, .dry_run = true, .list_segments = true});
   EXPECT_EQ(names(), before);
+  EXPECT_EQ(states(), states_before);
   EXPECT_EQ(report.count(ReapVerdict::would_remove), 2u);
   ASSERT_EQ(report.groups[0].segments.size(), 1u);
   EXPECT_EQ(report.groups[0].segments[0].encoded_key, "without-lock");

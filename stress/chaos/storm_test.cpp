@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <string>
 #include <thread>
@@ -19,10 +20,12 @@ namespace {
 
 using engine::bytes_of;
 
-#ifdef TOUCHSTONE_SOAK
-constexpr unsigned kProcesses = 1'500'000;
-#else
+/// At least so many processes, and for at least so long.
 constexpr unsigned kProcesses = kSanitizer ? 600 : 15'000;
+#ifdef TOUCHSTONE_SOAK
+constexpr std::chrono::minutes kDuration{60};
+#else
+constexpr std::chrono::minutes kDuration{0};
 #endif
 constexpr unsigned kBetweenAccounts = 200;
 
@@ -144,13 +147,18 @@ TEST_F(StormTest, NoLiveNameIsRemovedAndNothingIsLeft) {
   const Subreaper subreaper;
   start_bystander();
   harness::Stream stream = harness::Seed::of_process().stream("storm");
+  const auto end = std::chrono::steady_clock::now() + kDuration;
+  const auto goes_on = [&](unsigned started) {
+    return !HasFailure() && (started < kProcesses || std::chrono::steady_clock::now() < end);
+  };
   unsigned kills = 0;
-  for (unsigned started = 0; started < kProcesses && !HasFailure(); started += kBetweenAccounts) {
+  unsigned started = 0;
+  for (; goes_on(started); started += kBetweenAccounts) {
     kills += rage(stream);
     Subreaper::wait_until_all_are_gone();
     account_after_kill();
   }
-  std::printf("%u processes, %u killed\n", kProcesses, kills);
+  std::printf("%u processes, %u killed\n", started, kills);
 }
 
 }  // namespace
