@@ -1,10 +1,12 @@
 // touchstone check: verdicts on recorded histories.
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstdio>
 
+#include "harness/check_pipe.h"
 #include "harness/commands.h"
 #include "harness/history_format.h"
 #include "harness/history_json_value.h"
@@ -43,23 +45,35 @@ std::optional<std::chrono::nanoseconds> parse_duration(const std::string& text) 
   return std::chrono::nanoseconds(static_cast<std::int64_t>(nanoseconds));
 }
 
-void print_json(const std::string& file, const model::History& history, const model::Verdict& verdict,
-                double seconds) {
+/// What is printed of one file.
+struct Report {
+  model::Answer answer = model::Answer::kInconclusive;
+  std::string reason;
+  std::size_t operations = 0;
+  std::optional<std::size_t> clients;  ///< nothing: a stream forgets them
+  double seconds = 0;
+};
+
+void print_json(const std::string& file, const Report& report) {
   Json line;
   line["file"] = json_of(file);
-  line["verdict"] = name(verdict.answer);
-  line["operations"] = history.operations.size();
-  line["clients"] = history.clients.size();
-  line["seconds"] = seconds;
-  line["reason"] = json_of(verdict.reason);
+  line["verdict"] = name(report.answer);
+  line["operations"] = report.operations;
+  if (report.clients) line["clients"] = *report.clients;
+  line["seconds"] = report.seconds;
+  line["reason"] = json_of(report.reason);
   fmt::print("{}\n", line.dump());
 }
 
-void print_words(const std::string& file, const model::History& history, const model::Verdict& verdict,
-                 double seconds) {
-  fmt::print("{}: {} ({} operations, {} clients, {:.6f} s)\n", file, name(verdict.answer),
-             history.operations.size(), history.clients.size(), seconds);
-  if (!verdict.reason.empty()) fmt::print("  {}\n", verdict.reason);
+void print_words(const std::string& file, const Report& report) {
+  const std::string clients = report.clients ? fmt::format(", {} clients", *report.clients) : "";
+  fmt::print("{}: {} ({} operations{}, {:.6f} s)\n", file, name(report.answer), report.operations, clients,
+             report.seconds);
+  if (!report.reason.empty()) fmt::print("  {}\n", report.reason);
+}
+
+double seconds_since(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
 class CheckRun {
@@ -75,7 +89,23 @@ class CheckRun {
 
  private:
   void check_file(const std::string& file) {
-    const auto read = read_history(file, *parse_history_format(arguments_.format));
+    if (file == "-") return check_standard_input();
+    take(file, read_history(file, *parse_history_format(arguments_.format)));
+  }
+
+  /// A verdict as soon as there is one, if the format allows it.
+  void check_standard_input() {
+    const auto begin = std::chrono::steady_clock::now();
+    const StreamLimits limits{.search = {.budget = arguments_.budget}};
+    auto verdict = check_pipe(STDIN_FILENO, "-", *parse_history_format(arguments_.format), limits);
+    if (const auto* bad = std::get_if<MalformedHistory>(&verdict)) return take("-", *bad);
+    if (auto* history = std::get_if<model::History>(&verdict)) return take("-", std::move(*history));
+    const auto& stream = std::get<StreamVerdict>(verdict);
+    const std::string line = stream.line == 0 ? "" : "line " + std::to_string(stream.line) + ": ";
+    print("-", {stream.answer, line + stream.reason, stream.operations, std::nullopt, seconds_since(begin)});
+  }
+
+  void take(const std::string& file, const HistoryOrError& read) {
     if (const auto* bad = std::get_if<MalformedHistory>(&read)) {
       fmt::print(stderr, "touchstone check: {}\n", to_text(*bad));
       malformed_ = true;
@@ -84,11 +114,15 @@ class CheckRun {
     const auto& history = std::get<model::History>(read);
     const auto begin = std::chrono::steady_clock::now();
     const model::Verdict verdict = model::check(history, {.budget = arguments_.budget, .witness = false});
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    (arguments_.json ? print_json : print_words)(file, history, verdict, seconds);
+    print(file, {verdict.answer, verdict.reason, history.operations.size(), history.clients.size(),
+                 seconds_since(begin)});
+  }
+
+  void print(const std::string& file, const Report& report) {
+    (arguments_.json ? print_json : print_words)(file, report);
     std::fflush(stdout);
-    refuted_ = refuted_ || verdict.answer == model::Answer::kNotLinearizable;
-    inconclusive_ = inconclusive_ || verdict.answer == model::Answer::kInconclusive;
+    refuted_ = refuted_ || report.answer == model::Answer::kNotLinearizable;
+    inconclusive_ = inconclusive_ || report.answer == model::Answer::kInconclusive;
   }
 
   const CheckArguments& arguments_;
@@ -102,7 +136,8 @@ class CheckRun {
 void add_check_command(CLI::App& app, int& exit_status) {
   auto arguments = std::make_shared<CheckArguments>();
   CLI::App* command = app.add_subcommand("check", "Decide whether recorded histories are linearizable");
-  command->add_option("files", arguments->files, "Histories; - is the standard input")
+  command
+      ->add_option("files", arguments->files, "Histories; - is the standard input, checked while it comes in")
       ->required()
       ->check(CLI::ExistingFile | CLI::IsMember({"-"}));
   command->add_option("--format", arguments->format, "auto, etcd, kv, edn, jsonl or binary")

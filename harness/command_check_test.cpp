@@ -16,8 +16,8 @@ struct Outcome {
   std::string output;
 };
 
-Outcome run(const std::string& arguments) {
-  const std::string command = std::string(TOUCHSTONE_TOOL) + " check " + arguments + " 2>&1";
+Outcome run_after(const std::string& writer, const std::string& arguments) {
+  const std::string command = writer + TOUCHSTONE_TOOL + " check " + arguments + " 2>&1";
   Outcome out;
   std::FILE* pipe = popen(command.c_str(), "r");
   if (pipe == nullptr) return out;
@@ -26,6 +26,10 @@ Outcome run(const std::string& arguments) {
   const int status = pclose(pipe);
   out.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   return out;
+}
+
+Outcome run(const std::string& arguments) {
+  return run_after("", arguments);
 }
 
 class CheckCommand : public ::testing::Test {
@@ -66,6 +70,18 @@ TEST_F(CheckCommand, AMalformedFileIsNamedWithItsLineAndTheOthersAreStillChecked
   EXPECT_EQ(mixed.status, 65);
   EXPECT_NE(mixed.output.find(broken_ + ":2: client 1 completes"), std::string::npos) << mixed.output;
   EXPECT_NE(mixed.output.find(bad_ + ": not-linearizable"), std::string::npos) << mixed.output;
+}
+
+// The writer never ends: only a verdict at the violation ends this.
+TEST_F(CheckCommand, AnEndlessPipeGetsItsVerdictAtTheFirstViolation) {
+  const std::string endless = "(cat " + bad_ + "; yes noise) | ";
+  const Outcome refuted = run_after(endless, "-");
+  EXPECT_EQ(refuted.status, 1);
+  EXPECT_NE(refuted.output.find("-: not-linearizable (1 operations, "), std::string::npos) << refuted.output;
+  EXPECT_NE(refuted.output.find("\n  line 2: nothing explains read by client 0 = 1"), std::string::npos)
+      << refuted.output;
+  EXPECT_EQ(run_after("cat " + good_ + " | ", "-").status, 0);
+  EXPECT_EQ(run_after("(cat " + broken_ + "; yes noise) | ", "-").status, 65);
 }
 
 TEST_F(CheckCommand, WrongUsageExitsWith64) {

@@ -77,8 +77,20 @@ HistoryFormat edn_or_kv(std::string_view text) {
   return map != nullptr && map->get("key") != nullptr ? HistoryFormat::kKv : HistoryFormat::kEdn;
 }
 
-/// The format of the first line that has one.
-std::optional<HistoryFormat> detect(std::string_view text) {
+bool only_blanks(std::string_view text) {
+  return text.find_first_not_of(" \t\r\n") == std::string_view::npos;
+}
+
+}  // namespace
+
+std::optional<HistoryFormat> parse_history_format(std::string_view name) {
+  for (std::size_t i = 0; i < std::size(kHistoryFormats); ++i) {
+    if (name == kHistoryFormats[i]) return static_cast<HistoryFormat>(i);
+  }
+  return std::nullopt;
+}
+
+std::optional<HistoryFormat> detect_history_format(std::string_view text) {
   if (text.substr(0, kBinaryMagic.size()) == kBinaryMagic) return HistoryFormat::kBinary;
   std::string_view rest = text;
   for (LineReader lines(text); const auto line = lines.next();) {
@@ -95,19 +107,6 @@ std::optional<HistoryFormat> detect(std::string_view text) {
   return std::nullopt;
 }
 
-bool only_blanks(std::string_view text) {
-  return text.find_first_not_of(" \t\r\n") == std::string_view::npos;
-}
-
-}  // namespace
-
-std::optional<HistoryFormat> parse_history_format(std::string_view name) {
-  for (std::size_t i = 0; i < std::size(kHistoryFormats); ++i) {
-    if (name == kHistoryFormats[i]) return static_cast<HistoryFormat>(i);
-  }
-  return std::nullopt;
-}
-
 HistoryOrError read_history(const std::string& file, HistoryFormat format) {
   const FileBytes bytes(file);
   if (bytes.error() != 0)
@@ -118,7 +117,7 @@ HistoryOrError read_history(const std::string& file, HistoryFormat format) {
 HistoryOrError parse_history(std::string_view text, const std::string& name, HistoryFormat format) {
   if (format == HistoryFormat::kAuto) {
     if (only_blanks(text)) return model::History();
-    const auto detected = detect(text);
+    const auto detected = detect_history_format(text);
     if (!detected)
       return MalformedHistory{name, 1, "expected an etcd log, a kv log, EDN, JSON lines or a binary history"};
     format = *detected;

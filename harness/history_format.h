@@ -43,6 +43,9 @@ using HistoryOrError = std::variant<model::History, MalformedHistory>;
 
 std::optional<HistoryFormat> parse_history_format(std::string_view name);
 
+/// The format of the first line that has one.
+std::optional<HistoryFormat> detect_history_format(std::string_view text);
+
 /// "-" is the standard input; a file is mapped into memory while it is read.
 HistoryOrError read_history(const std::string& file, HistoryFormat format);
 

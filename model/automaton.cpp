@@ -13,7 +13,8 @@ namespace {
 /// are one state (U1): nothing can tell them apart.
 class RegisterAutomaton : public Automaton {
  public:
-  RegisterAutomaton(const History& history, const std::vector<Operation>& classes) : history_(history) {
+  RegisterAutomaton(const History& history, const std::vector<Operation>& classes, bool endless)
+      : history_(history), endless_(endless) {
     for (const Operation& it : classes) {
       if (it.function == Function::kRead) mentioned_.push_back(it.observed);
       if (it.function == Function::kCas) mentioned_.push_back(it.expected);
@@ -35,6 +36,11 @@ class RegisterAutomaton : public Automaton {
   }
 
   StateId initial() override { return canonical(history_.initial); }
+
+  std::optional<Scalar> held(StateId state) const override {
+    return state == kNil ? std::nullopt : std::optional(history_.values.scalar(state));
+  }
+  StateId holding(ValueId value) override { return canonical(value); }
 
   StateId step(StateId state, ClassId operation) override {
     const Class& it = classes_[operation];
@@ -81,10 +87,12 @@ class RegisterAutomaton : public Automaton {
   };
 
   ValueId canonical(ValueId value) const {
+    if (endless_) return value;
     return std::binary_search(mentioned_.begin(), mentioned_.end(), value) ? value : kUnmentioned;
   }
 
   const History& history_;
+  bool endless_;
   std::vector<Class> classes_;
   std::vector<ValueId> mentioned_;
 };
@@ -120,13 +128,13 @@ class TableAutomaton : public Automaton {
 
   const State& state_of(StateId id) const { return *states_[id]; }
 
- private:
   StateId intern(State state) {
     const auto [known, fresh] = ids_.try_emplace(std::move(state), static_cast<StateId>(states_.size()));
     if (fresh) states_.push_back(&known->first);
     return known->second;
   }
 
+ private:
   std::map<State, StateId, Less> ids_;
   std::vector<const State*> states_;
   std::unordered_map<std::uint64_t, StateId> steps_;
@@ -216,6 +224,17 @@ class CellAutomaton : public TableAutomaton<CellState, CellLess> {
     return seen->compare(0, held->size(), *held) == 0;
   }
 
+  std::optional<Scalar> held(StateId state) const override {
+    const CellState& cells = state_of(state);
+    return cells.empty() ? std::nullopt : cells.begin()->second.value;
+  }
+  StateId holding(ValueId value) override {
+    CellState state = first_state();
+    const auto scalar = value == kNil ? std::nullopt : std::optional(history_.values.scalar(value));
+    if (!state.empty()) state.begin()->second.value = scalar;
+    return intern(std::move(state));
+  }
+
   std::string describe(StateId state) const override {
     std::string out;
     for (const auto& [key, cell] : state_of(state)) {
@@ -282,7 +301,14 @@ std::unique_ptr<Automaton> make_automaton(const History& history,
       break;
   }
   if (is_plain_register(representatives))
-    return std::make_unique<RegisterAutomaton>(history, representatives);
+    return std::make_unique<RegisterAutomaton>(history, representatives, false);
+  return std::make_unique<CellAutomaton>(history, representatives);
+}
+
+std::unique_ptr<Automaton> make_endless_automaton(const History& history,
+                                                  const std::vector<Operation>& representatives) {
+  if (is_plain_register(representatives))
+    return std::make_unique<RegisterAutomaton>(history, representatives, true);
   return std::make_unique<CellAutomaton>(history, representatives);
 }
 

@@ -46,6 +46,10 @@ class Automaton {
   /// False if no sequence of operations that only extend the state leads to where this observer is legal.
   virtual bool may_extend_to(StateId, ClassId) { return true; }
 
+  /// Of a single cell without versions: what it holds in this state, and the state in which it holds this value.
+  virtual std::optional<Scalar> held(StateId) const { return std::nullopt; }
+  virtual StateId holding(ValueId) { return initial(); }
+
   virtual std::string describe(StateId state) const = 0;
 
   /// Why the operation is illegal at this state.
@@ -57,5 +61,9 @@ class Automaton {
 /// The automaton for a partition; `representatives` has one operation of each class, in class order.
 std::unique_ptr<Automaton> make_automaton(const History& history,
                                           const std::vector<Operation>& representatives);
+
+/// The same for a part of an endless history of one cell without versions: any value may be read later.
+std::unique_ptr<Automaton> make_endless_automaton(const History& history,
+                                                  const std::vector<Operation>& representatives);
 
 }  // namespace touchstone::model

@@ -30,6 +30,12 @@ BreadthFirst::BreadthFirst(const Problem& problem, Automaton& automaton, const S
   Layout::set_state(frontier_.data(), automaton.initial());
 }
 
+void BreadthFirst::begin_at(std::uint32_t position, std::vector<Word> configurations) {
+  window_.move_to(position);
+  frontier_links_.assign(configurations.size() / scratch_.size(), kRoot);
+  frontier_ = std::move(configurations);
+}
+
 Progress BreadthFirst::run(std::uint64_t steps) {
   const std::uint64_t limit = window_.steps() + steps;
   while (progress_ == Progress::kRunning && window_.steps() < limit) {

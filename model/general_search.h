@@ -101,6 +101,13 @@ class BreadthFirst {
   std::uint64_t steps() const { return window_.steps(); }
   std::size_t configurations() const { return most_; }
   std::vector<Effect> effects() const;
+
+  /// Begins behind so many events, with these configurations; instead of at the start, with the initial one.
+  void begin_at(std::uint32_t position, std::vector<Word> configurations);
+
+  /// The configurations that were explained.
+  const std::vector<Word>& frontier() const { return frontier_; }
+  const Layout& layout() const { return window_.layout(); }
   Dead dead();
 
  private:

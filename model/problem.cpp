@@ -175,11 +175,8 @@ void find_goals(const History& history, Problem& problem) {
   }
 }
 
-}  // namespace
-
-Problem make_problem(const History& history, std::span<const OperationNumber> numbers) {
+Problem prepare(const History& history, std::span<const OperationNumber> numbers, const Notice& notice) {
   Problem problem;
-  const Notice notice = what_is_noticed(history, numbers);
   problem.operations.reserve(numbers.size());
   for (const OperationNumber number : numbers) {
     if (can_matter(history.operations[number], notice))
@@ -195,6 +192,29 @@ Problem make_problem(const History& history, std::span<const OperationNumber> nu
   order_events(history, problem);
   assign_slots(problem);
   find_goals(history, problem);
+  problem.stop = static_cast<std::uint32_t>(problem.events.size());
+  return problem;
+}
+
+}  // namespace
+
+Problem make_problem(const History& history, std::span<const OperationNumber> numbers) {
+  return prepare(history, numbers, what_is_noticed(history, numbers));
+}
+
+Problem make_endless_problem(const History& history, std::span<const OperationNumber> numbers,
+                             std::int64_t until) {
+  Problem problem = prepare(history, numbers, {.values = {}, .everything = true});
+  const auto time_of = [&](std::uint32_t event) {
+    const Operation& it = history.operations[problem.operations[Problem::operation_of(event)].number];
+    return Problem::is_return(event) ? it.returned : it.invoked;
+  };
+  while (problem.stop > 0 && time_of(problem.events[problem.stop - 1]) >= until) --problem.stop;
+  // What a later return saw may start from an overwrite that is not invoked yet.
+  const auto later = [&](const Goal& goal) {
+    return problem.operations[goal.operation].return_event >= problem.stop;
+  };
+  problem.goals.erase(std::remove_if(problem.goals.begin(), problem.goals.end(), later), problem.goals.end());
   return problem;
 }
 

@@ -11,7 +11,7 @@
 //   P3  Operations with unknown outcomes have no slot: those of one class are interchangeable, the earliest
 //       invoked goes first, and a configuration only counts how many took effect.
 //   P4  What cannot matter is left out: reads with unknown outcome, and unknown operations whose effect no
-//       other operation can notice.
+//       other operation can notice. Of an endless history only the reads: what comes later may notice.
 // Immutable after make_problem().
 
 #include <cstdint>
@@ -56,11 +56,16 @@ struct Problem {
   std::vector<std::uint32_t> unknown_of_class;  ///< class to its place in `unknown`, or kNoIndex
   std::vector<Goal> goals;                      ///< by return; only where values extend one another
   std::uint32_t slots = 0;
+  std::uint32_t stop = 0;  ///< the searches go along so many events; all, but in a part of an endless history
 
   static bool is_return(std::uint32_t event) { return (event & 1U) != 0; }
   static std::uint32_t operation_of(std::uint32_t event) { return event >> 1U; }
 };
 
 Problem make_problem(const History& history, std::span<const OperationNumber> numbers);
+
+/// A part of an endless history: the events before `until`, of operations whose outcomes are known already.
+Problem make_endless_problem(const History& history, std::span<const OperationNumber> numbers,
+                             std::int64_t until);
 
 }  // namespace touchstone::model

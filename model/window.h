@@ -50,7 +50,7 @@ class Window {
 
   const Layout& layout() const { return layout_; }
   std::uint32_t position() const { return position_; }
-  bool at_end() const { return position_ == problem_.events.size(); }
+  bool at_end() const { return position_ == problem_.stop; }
   std::uint32_t next_event() const { return problem_.events[position_]; }
 
   void forward();
