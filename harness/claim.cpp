@@ -33,6 +33,20 @@ std::optional<std::string> ClaimRun::replayed(std::string_view option) const {
   return std::nullopt;
 }
 
+void ClaimRun::begin_part(const ClaimPart& part, std::chrono::nanoseconds share) {
+  part_ = part.name;
+  options_.replay_class = part.replay_class;
+  options_.share = share;
+  deadline_ = Clock::now() + share;
+  seed_ = options_.seed.derive(claim_);
+  if (!part_.empty()) seed_ = seed_.derive(part_);
+  extra_.clear();
+}
+
+void ClaimRun::note(const std::string& text) {
+  if (std::find(notes_.begin(), notes_.end(), text) == notes_.end()) notes_.push_back(text);
+}
+
 std::uint64_t ClaimRun::first_round() const {
   const auto text = replayed("round");
   std::uint64_t round = 0;
@@ -69,6 +83,7 @@ void ClaimRun::on_failure_replay(std::string option, std::string value) {
 
 std::vector<ReplayOption> ClaimRun::replay_options() const {
   std::vector<ReplayOption> all = {{"round", std::to_string(round_)}};
+  if (!part_.empty()) all.push_back({"part", part_});
   all.insert(all.end(), extra_.begin(), extra_.end());
   if (const auto engine = replayed("engine")) all.push_back({"engine", *engine});
   return all;
@@ -78,9 +93,38 @@ void ClaimRun::announce() const {
   announce_replay({options_.replay_class, options_.seed, ClaimTarget{claim_}, replay_options()});
 }
 
+std::vector<ClaimPart> Claim::parts() const {
+  std::vector<ClaimPart> all = {{"", technique, replay_class, weight, check}};
+  all.insert(all.end(), further.begin(), further.end());
+  return all;
+}
+
+unsigned Claim::total_weight() const {
+  unsigned total = weight;
+  for (const auto& part : further) total += part.weight;
+  return total;
+}
+
+std::string Claim::techniques() const {
+  std::string text = technique;
+  for (const auto& part : further)
+    if (text.find(part.technique) == std::string::npos) text += ", " + part.technique;
+  return text;
+}
+
 void ClaimRegistry::add(Claim claim) {
   if (find(claim.name) != nullptr) throw std::logic_error("two claims are named " + claim.name);
   claims_.push_back(std::move(claim));
+}
+
+void ClaimRegistry::add_part(std::string_view claim, ClaimPart part) {
+  const auto known = std::find_if(claims_.begin(), claims_.end(),
+                                  [claim](const Claim& candidate) { return candidate.name == claim; });
+  if (known == claims_.end()) throw std::logic_error("no claim is named " + std::string(claim));
+  for (const auto& other : known->parts())
+    if (other.name == part.name)
+      throw std::logic_error("two parts of " + known->name + " are named \"" + part.name + "\"");
+  known->further.push_back(std::move(part));
 }
 
 void ClaimRegistry::sort() {

@@ -9,12 +9,16 @@
 //     });
 //   }
 //   registry.add({"A1", "strict mode: one of ten commits wins", "threads", ReplayClass::workload, 1, check_strict});
+//   registry.add_part("A1", {"schedules", "schedules (exhausted)", ReplayClass::exact, 0, check_every_schedule});
 //
 // Rules:
 //   Q1  A check that returns has held; one that throws is violated; one that tried nothing is a defect of the check.
 //   Q2  Everything random comes from the seed of the round, so that `--round N` in a replay line repeats that round.
 //   Q3  In a replay of a workload the round is repeated until it fails or the time is up, because the interleaving is
 //       not in the seed; an exact round runs once.
+//   Q4  A claim may have further parts, each with a technique, a replay class and a weight of its own. They run in
+//       order; the first that fails decides, and the replay line names it. A line without `--part` means the first
+//       part if it says a round, else all of them.
 //
 // Thread safety: a ClaimRun belongs to one thread, but for require(), which any thread of the check may call and which
 // then throws there.
@@ -57,6 +61,15 @@ struct ClaimInconclusive : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// A further way of checking a claim, with what only it needs: a technique, an engine, a kernel feature.
+struct ClaimPart {
+  std::string name;  ///< in a replay line; the first part of a claim has none
+  std::string technique;
+  ReplayClass replay_class;
+  unsigned weight;
+  std::function<void(class ClaimRun&)> check;
+};
+
 class ClaimRun {
  public:
   using Clock = std::chrono::steady_clock;
@@ -90,6 +103,9 @@ class ClaimRun {
     end_round();
   }
 
+  /// What follows belongs to `part` and has `share` of the time.
+  void begin_part(const ClaimPart& part, std::chrono::nanoseconds share);
+
   template <class... Arguments>
   void require(bool holds, fmt::format_string<Arguments...> message, Arguments&&... arguments) const {
     if (!holds) throw ClaimViolated(fmt::format(message, std::forward<Arguments>(arguments)...));
@@ -100,6 +116,14 @@ class ClaimRun {
   Tried& tried() { return tried_; }
   const Tried& tried() const { return tried_; }
   const std::string& claim() const { return claim_; }
+
+  /// Something a reader of the report should know though the claim held: what was measured, or which kernel feature was
+  /// missing. Said once, however often it is called with the same text.
+  void note(const std::string& text);
+  const std::vector<std::string>& notes() const { return notes_; }
+
+  bool is_replay() const { return options_.is_replay; }
+  ReplayClass replay_class() const { return options_.replay_class; }
 
   /// The option of the line that is replayed: a schedule, a crash point.
   std::optional<std::string> replayed(std::string_view option) const;
@@ -125,7 +149,9 @@ class ClaimRun {
   Clock::time_point deadline_;
   Tried tried_;
   std::uint64_t round_ = 0;
+  std::string part_;
   std::vector<ReplayOption> extra_;
+  std::vector<std::string> notes_;
 };
 
 struct Claim {
@@ -135,6 +161,12 @@ struct Claim {
   ReplayClass replay_class = ReplayClass::workload;
   unsigned weight = 1;  ///< of its share of the budget; 0: runs once and takes what it takes
   std::function<void(ClaimRun&)> check;
+  std::vector<ClaimPart> further = {};  ///< parts (Q4)
+
+  /// All of them, the first one unnamed.
+  std::vector<ClaimPart> parts() const;
+  unsigned total_weight() const;
+  std::string techniques() const;
 };
 
 /// The claims of one engine, in the order of the report.
@@ -144,6 +176,9 @@ class ClaimRegistry {
 
   /// A second claim of the same name is a defect: std::logic_error.
   void add(Claim claim);
+
+  /// A further part of a claim that is there: std::logic_error otherwise, or when the claim has a part of this name.
+  void add_part(std::string_view claim, ClaimPart part);
 
   /// By letter, then by number: A2 before A10.
   void sort();

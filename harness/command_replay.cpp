@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <stdexcept>
 
 #include "harness/commands.h"
 #include "harness/duration_option.h"
@@ -71,8 +72,14 @@ int replay_claim(const ReplayLine& line, const std::string& name, const Argument
   std::fflush(stdout);
   print_replay_line_on_death();
   Artifact artifact(arguments.out);
-  const auto ended = replay(*claim, line, *budget, arguments.out.empty() ? nullptr : &artifact);
+  Replayed ended;
+  try {
+    ended = replay(*claim, line, *budget, arguments.out.empty() ? nullptr : &artifact);
+  } catch (const std::invalid_argument& wrong) {
+    return malformed({wrong.what(), ""});
+  }
   fmt::print("{} ({})\n", to_text(ended.verdict), to_text(ended.tried));
+  for (const auto& note : ended.notes) fmt::print("note: {}\n", note);
   if (ended.verdict == ClaimVerdict::held) return 0;
   fmt::print("{}\nreplay: {}\n", ended.reason, to_text(line, path_of_this_binary()));
   return ended.verdict == ClaimVerdict::violated ? 1 : 2;

@@ -30,20 +30,51 @@ Tried tried_of(const Json& json) {
   return {json.at("rounds"), json.at("operations"), json.at("schedules"), json.at("kills")};
 }
 
-/// Runs the check here and judges how it ended.
-Replayed run_check(const Claim& claim, ClaimRun& run) {
+/// Runs the parts one after another, each with its share of what is left of the time.
+void run_parts(const std::vector<ClaimPart>& parts, std::chrono::nanoseconds share, ClaimRun& run) {
+  const auto deadline = Clock::now() + share;
+  std::int64_t weight_left = 0;
+  for (const auto& part : parts) weight_left += part.weight;
+  for (const auto& part : parts) {
+    const auto left =
+        std::max<std::chrono::nanoseconds>(deadline - Clock::now(), std::chrono::nanoseconds(0));
+    run.begin_part(part, part.weight == 0 ? std::chrono::nanoseconds(0) : left * part.weight / weight_left);
+    weight_left -= part.weight;
+    const Tried before = run.tried();
+    part.check(run);
+    if (run.tried() == before) throw ClaimInconclusive("the check tried nothing");
+  }
+}
+
+/// Runs the checks here and judges how they ended.
+Replayed run_check(const std::vector<ClaimPart>& parts, std::chrono::nanoseconds share, ClaimRun& run) {
   const auto ended = [&](ClaimVerdict verdict, std::string reason) {
-    return Replayed{verdict, std::move(reason), run.tried()};
+    return Replayed{verdict, std::move(reason), run.tried(), run.notes()};
   };
   try {
-    claim.check(run);
+    run_parts(parts, share, run);
   } catch (const ClaimInconclusive& why) {
     return ended(ClaimVerdict::inconclusive, why.what());
   } catch (const std::exception& why) {
     return ended(ClaimVerdict::violated, why.what());
   }
-  if (run.tried() == Tried{}) return ended(ClaimVerdict::inconclusive, "the check tried nothing");
   return ended(ClaimVerdict::held, "");
+}
+
+/// The parts that a replay line means (Q4), as the line's class says.
+std::vector<ClaimPart> parts_of(const Claim& claim, const ReplayLine& line, std::chrono::nanoseconds share) {
+  const auto named = line.option("part");
+  std::vector<ClaimPart> chosen;
+  for (auto& part : claim.parts()) {
+    const bool meant = named ? part.name == *named : part.name.empty() || !line.option("round");
+    if (!meant) continue;
+    if (line.option("round")) part.replay_class = line.replay_class;
+    if (share.count() > 0) part.weight = std::max(part.weight, 1u);
+    chosen.push_back(std::move(part));
+  }
+  if (chosen.empty())
+    throw std::invalid_argument("claim " + claim.name + " has no part \"" + std::string(named.value_or("")) + "\"");
+  return chosen;
 }
 
 std::string in_the_child(const Claim& claim, const VerifyOptions& options, std::chrono::nanoseconds share,
@@ -60,12 +91,14 @@ std::string in_the_child(const Claim& claim, const VerifyOptions& options, std::
     self.say(to_text(tried));
   };
   ClaimRun run(claim.name, std::move(run_options));
-  const Replayed ended = run_check(claim, run);
+  const Replayed ended = run_check(claim.parts(), share, run);
   Json options_json = Json::array();
   for (const auto& option : run.replay_options()) options_json.push_back({option.name, option.value});
   return Json{{"verdict", static_cast<int>(ended.verdict)},
               {"reason", ended.reason},
               {"tried", json_of(ended.tried)},
+              {"notes", ended.notes},
+              {"class", static_cast<int>(run.replay_class())},
               {"options", options_json}}
       .dump(-1, ' ', false, Json::error_handler_t::replace);
 }
@@ -74,10 +107,11 @@ ClaimReport check_isolated(const Claim& claim, const VerifyOptions& options, std
                            const std::string& engine, const std::function<void(const std::string&)>& heard) {
   ClaimReport report{.claim = claim.name,
                      .promise = claim.promise,
-                     .technique = claim.technique,
+                     .technique = claim.techniques(),
                      .replay_class = claim.replay_class,
                      .tried = {},
                      .reason = "",
+                     .notes = {},
                      .replay = ""};
   Artifact artifact(options.out / claim.name);
   ReplayLine line{claim.replay_class, options.seed, ClaimTarget{claim.name}, {{"engine", engine}}};
@@ -93,13 +127,18 @@ ClaimReport check_isolated(const Claim& claim, const VerifyOptions& options, std
     report.verdict = static_cast<ClaimVerdict>(json.at("verdict").get<int>());
     report.reason = json.at("reason");
     report.tried = tried_of(json.at("tried"));
+    report.notes = json.at("notes").get<std::vector<std::string>>();
+    line.replay_class = static_cast<ReplayClass>(json.at("class").get<int>());
     line.options.clear();
     for (const auto& option : json.at("options")) line.options.push_back({option.at(0), option.at(1)});
   } else {
     report.verdict = ClaimVerdict::violated;
     report.reason = (outcome.kind == Isolated::Outcome::Kind::hung ? "hung: " : "died: ") + outcome.text;
   }
-  if (report.verdict != ClaimVerdict::held) report.replay = to_text(line, options.tool);
+  if (report.verdict != ClaimVerdict::held) {
+    report.replay_class = line.replay_class;
+    report.replay = to_text(line, options.tool);
+  }
   if (!options.out.empty() && !report.replay.empty())
     artifact.write("replay.txt", report.reason + "\nreplay: " + report.replay + "\n");
   return report;
@@ -146,12 +185,12 @@ VerifyReport verify(const ClaimRegistry& registry, const VerifyOptions& options,
   const auto begin = Clock::now();
   const auto deadline = begin + options.budget;
   std::int64_t weight_left = 0;
-  for (const auto* claim : claims) weight_left += claim->weight;
+  for (const auto* claim : claims) weight_left += claim->total_weight();
   for (std::size_t i = 0; i < claims.size(); ++i) {
     const Claim& claim = *claims[i];
     const auto left =
         std::max<std::chrono::nanoseconds>(deadline - Clock::now(), std::chrono::nanoseconds(0));
-    const std::int64_t weight = claim.weight;
+    const std::int64_t weight = claim.total_weight();
     const auto share = weight == 0 ? std::chrono::nanoseconds(0) : left * weight / weight_left;
     weight_left -= weight;
     if (options.progress) options.progress(claim, i, claims.size(), "");
@@ -174,7 +213,7 @@ Replayed replay(const Claim& claim, const ReplayLine& line, std::chrono::nanosec
                             .replaying = line.options,
                             .replay_class = line.replay_class,
                             .is_replay = true});
-  return run_check(claim, run);
+  return run_check(parts_of(claim, line, share), share, run);
 }
 
 std::string to_json(const VerifyReport& report) {
@@ -190,6 +229,7 @@ std::string to_json(const VerifyReport& report) {
          {"class", to_text(claim.replay_class)},
          {"seconds", claim.seconds},
          {"reason", claim.reason},
+         {"notes", claim.notes},
          {"replay", claim.replay}});
   }
   return Json{{"engine", report.engine},

@@ -32,7 +32,8 @@ struct ClaimReport {
   ReplayClass replay_class = ReplayClass::workload;
   ClaimVerdict verdict = ClaimVerdict::inconclusive;
   Tried tried;
-  std::string reason;  ///< of a verdict that is not `held`
+  std::string reason;              ///< of a verdict that is not `held`
+  std::vector<std::string> notes;  ///< what a reader should know beside the verdict
   std::string replay;  ///< the line, of a violation
   double seconds = 0;
 };
@@ -64,11 +65,12 @@ struct VerifyOptions {
 VerifyReport verify(const ClaimRegistry& registry, const VerifyOptions& options,
                     const std::function<void(const ClaimReport&)>& finished = {});
 
-/// Runs one claim in this process, as a replay line says; nothing if it held.
+/// Runs one claim in this process, as a replay line says. A part that the claim does not have: std::invalid_argument.
 struct Replayed {
   ClaimVerdict verdict = ClaimVerdict::held;
   std::string reason;
   Tried tried;
+  std::vector<std::string> notes;
 };
 Replayed replay(const Claim& claim, const ReplayLine& line, std::chrono::nanoseconds share,
                 Artifact* artifact);

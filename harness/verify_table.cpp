@@ -10,7 +10,7 @@ template <class Claim, class Promise, class Technique, class TriedText, class Ve
 std::string row(const Claim& claim, const Promise& promise, const Technique& technique,
                 const TriedText& tried, const Verdict& verdict, const SeedText& seed,
                 const Class& replay_class) {
-  return fmt::format("{:<5} {:<78} {:<20} {:<40} {:<12} {:<18} {}\n", claim, promise, technique, tried,
+  return fmt::format("{:<5} {:<78} {:<56} {:<46} {:<12} {:<18} {}\n", claim, promise, technique, tried,
                      verdict, seed, replay_class);
 }
 
@@ -23,6 +23,7 @@ std::string table_head() {
 std::string table_row(const ClaimReport& claim, Seed seed) {
   std::string text = row(claim.claim, claim.promise, claim.technique, to_text(claim.tried),
                          to_text(claim.verdict), seed.text(), to_text(claim.replay_class));
+  for (const auto& note : claim.notes) text += "  note: " + note + "\n";
   if (claim.verdict == ClaimVerdict::held) return text;
   std::string reason = "  " + claim.reason;
   for (std::size_t at = 0; (at = reason.find('\n', at)) != std::string::npos; at += 3)

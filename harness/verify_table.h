@@ -1,5 +1,6 @@
 #pragma once
-// The report of `touchstone verify` as text: one row a claim, as it is decided, and the reasons of what did not hold.
+// The report of `touchstone verify` as text: one row a claim, as it is decided, the notes on it, and the reasons of what did not
+// hold.
 //
 //   fmt::print("{}", table_head());
 //   for each claim: fmt::print("{}", table_row(report, seed));

@@ -115,6 +115,70 @@ TEST_F(Verify, ReplaysALaterRoundWithItsOwnSeed) {
   EXPECT_EQ(draws, std::vector<std::uint64_t>{fourth});
 }
 
+/// Two parts, of which the second fails in its first round.
+ClaimRegistry in_two_parts(std::vector<std::string>& ran) {
+  ClaimRegistry registry("fake");
+  registry.add({"P", "has parts", "steps", kExact, 0, [&ran](ClaimRun& run) {
+                  run.once([&](Seed seed) {
+                    ran.push_back("first " + seed.text());
+                    ++run.tried().operations;
+                    run.note("a kernel feature is missing");
+                  });
+                }});
+  registry.add_part("P", {"threads", "threads", ReplayClass::workload, 1, [&ran](ClaimRun& run) {
+                            run.rounds([&](Seed seed) {
+                              ran.push_back("second " + seed.text());
+                              run.require(false, "lost");
+                            });
+                          }});
+  return registry;
+}
+
+TEST_F(Verify, NamesThePartThatFailedAndReplaysOnlyThat) {
+  std::vector<std::string> ran;
+  const auto registry = in_two_parts(ran);
+  VerifyOptions options;
+  options.seed = Seed(7);
+  options.budget = std::chrono::milliseconds(200);
+  options.out = out_;
+  const auto report = verify(registry, options).claims.at(0);
+  EXPECT_EQ(report.technique, "steps, threads");
+  EXPECT_EQ(report.verdict, ClaimVerdict::violated);
+  EXPECT_EQ(report.replay_class, ReplayClass::workload) << "the failing part's";
+  EXPECT_EQ(report.notes, std::vector<std::string>{"a kernel feature is missing"});
+  EXPECT_NE(table_row(report, Seed(7)).find("\n  note: a kernel feature is missing\n"), std::string::npos);
+  const auto line = std::get<ReplayLine>(parse_replay_line(report.replay));
+  EXPECT_EQ(line.option("part"), "threads");
+  ran.clear();
+  EXPECT_EQ(replay(registry.claims().at(0), line, std::chrono::seconds(0), nullptr).reason, report.reason);
+  ASSERT_EQ(ran.size(), 1u);
+  EXPECT_EQ(ran[0].substr(0, 6), "second");
+}
+
+TEST_F(Verify, ReplaysTheFirstPartByItsRoundAndAllOfThemWithoutOne) {
+  std::vector<std::string> ran;
+  const auto registry = in_two_parts(ran);
+  const auto replay_with = [&](std::vector<ReplayOption> options) {
+    ran.clear();
+    return replay(registry.claims().at(0), {kExact, Seed(7), ClaimTarget{"P"}, std::move(options)},
+                  std::chrono::seconds(0), nullptr)
+        .verdict;
+  };
+  EXPECT_EQ(replay_with({{"round", "0"}}), ClaimVerdict::held);
+  EXPECT_EQ(ran.size(), 1u);
+  EXPECT_EQ(replay_with({}), ClaimVerdict::violated);
+  EXPECT_EQ(ran.size(), 2u);
+  EXPECT_THROW(replay_with({{"part", "none"}}), std::invalid_argument);
+}
+
+TEST_F(Verify, RefusesAPartWithoutAClaimAndAPartTwice) {
+  std::vector<std::string> ran;
+  auto registry = in_two_parts(ran);
+  EXPECT_THROW(registry.add_part("Q", {"x", "", kExact, 0, {}}), std::logic_error);
+  EXPECT_THROW(registry.add_part("P", {"threads", "", kExact, 0, {}}), std::logic_error);
+  EXPECT_THROW(registry.add_part("P", {"", "", kExact, 0, {}}), std::logic_error);
+}
+
 TEST_F(Verify, RefusesAClaimThatIsNone) {
   EXPECT_THROW(run({"H", "Z"}), std::invalid_argument);
   auto registry = every_kind();

@@ -9,6 +9,7 @@
 
 #include "engine/store.h"
 #include "stress/crowd.h"
+#include "stress/observed.h"
 
 namespace touchstone::stress {
 namespace {
@@ -126,45 +127,12 @@ TEST(AcceptanceA9, AWriteOutsideTheDeclaredOutputsIsATypedErrorBeforeTheCommit) 
 TEST(AcceptanceA10, APinnedReaderReadsItsVersionWhileAThousandCommitsPass) {
   constexpr int kKeys = 10, kCommits = 1'000;
   Store<> store;
-  WriteSet first;
-  for (int i = 0; i < kKeys; ++i) first.set("data.k" + std::to_string(i), i);
-  store.compare_and_swap(0, first);
-  const auto live = [&store] {
-    store.reclaim();
-    const Statistics s = store.statistics();
-    return s.nodes_made - s.nodes_freed;
-  };
-  std::uint64_t pinned = 0;
-  {
-    const auto outer = store.snapshot();
-    std::atomic<int> writing{2};
-    std::latch opened(2);
-    together(4, [&](int i) {
-      if (i < 2) {
-        opened.wait();
-        for (int n = 0; n < kCommits / 2; ++n) {
-          const std::string path = "data.k" + std::to_string((n * 2 + i) % kKeys);
-          store.compare_and_swap(store.version(),
-                                 n % 5 == 4 ? WriteSet{}.erase(path) : WriteSet{}.set(path, -n));
-        }
-        writing.fetch_sub(1);
-        return;
-      }
-      const auto snapshot = store.snapshot();
-      const auto whole = snapshot.read("data");
-      opened.count_down();
-      while (writing.load() != 0) {
-        EXPECT_EQ(snapshot.read("data"), whole);
-        EXPECT_EQ(snapshot.version(), 1u);
-      }
-    });
-    EXPECT_EQ(store.version(), 1u + kCommits);
-    for (int i = 0; i < kKeys; ++i) EXPECT_EQ(outer.read("data.k" + std::to_string(i)), Value(i));
-    pinned = live();
-  }
-  EXPECT_EQ(pinned - live(), static_cast<std::uint64_t>(kKeys))
+  const Pinned seen = pass_by_a_pinned_reader(store, kKeys, kCommits);
+  EXPECT_FALSE(seen.torn);
+  EXPECT_EQ(seen.commits, static_cast<std::uint64_t>(kCommits));
+  EXPECT_EQ(seen.values_for_it, static_cast<std::uint64_t>(kKeys))
       << "one old value of each key was for the pinned reader";
-  EXPECT_EQ(store.statistics().snapshots_open, 0u);
+  EXPECT_EQ(seen.snapshots_open, 0u);
 }
 
 // Write skew: both bodies read {a, b}, see that one of the two may be taken, and take one each. Both bodies have read before

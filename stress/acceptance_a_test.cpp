@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <atomic>
 #include <limits>
-#include <map>
 #include <optional>
 #include <string>
 
 #include "engine/store.h"
 #include "stress/crowd.h"
+#include "stress/observed.h"
 
 namespace touchstone::stress {
 namespace {
@@ -247,27 +247,10 @@ TEST(AcceptanceA6, AnEmptyWriteSetCommitsAtItsBaseAndPassesTheGate) {
   EXPECT_EQ(store.version(), 3u);
 }
 
-/// Everything that a rejected commit could have changed.
-struct Observed {
-  Version version;
-  std::map<std::string, std::string> values;
-  std::map<std::string, Version> changed;
-  std::size_t effects;
-
-  friend bool operator==(const Observed&, const Observed&) = default;
-};
-
-Observed observe(Store<>& store, std::size_t effects) {
-  const auto snapshot = store.snapshot();
-  Observed seen{snapshot.version(), {}, {}, effects};
-  for (int i = 0; i < 50; ++i) {
-    for (const std::string& path : {key_of(i), key_of(i) + ".below"}) {
-      const auto value = snapshot.read(path);
-      seen.values[path] = value ? to_text(*value) : "absent";
-      seen.changed[path] = snapshot.changed(path);
-    }
-  }
-  return seen;
+std::vector<std::string> fifty_keys() {
+  std::vector<std::string> keys;
+  for (int i = 0; i < 50; ++i) keys.push_back(key_of(i));
+  return keys;
 }
 
 // Danger: a commit that fails on its last key has already installed the others, bumped their versions, or told the world. No
@@ -281,9 +264,10 @@ TEST(AcceptanceA7, ARejectedCommitLeavesEverythingAsItWas) {
   store.compare_and_swap(0, all);
   store.compare_and_swap(1, WriteSet{}.set(key_of(49), "newer"));
   auto worker = store.worker();
-  const Observed before = observe(store, effects);
+  const auto keys = fifty_keys();
+  const Observed before = observe(store, keys, effects);
   const auto refused = [&](const CommitResult& result) {
-    return !is<Committed>(result) && observe(store, effects) == before;
+    return !is<Committed>(result) && observe(store, keys, effects) == before;
   };
 
   WriteSet fresh;
@@ -308,7 +292,7 @@ TEST(AcceptanceA7, ARejectedCommitLeavesEverythingAsItWas) {
     ctx.set("key49.below", 1);
   });
   EXPECT_TRUE(std::holds_alternative<Rejected>(store.execute(worker, doomed).outcome));
-  EXPECT_EQ(observe(store, effects), before) << "a refused execute()";
+  EXPECT_EQ(observe(store, keys, effects), before) << "a refused execute()";
 }
 
 // Danger: a snapshot sees half of a commit of many keys. Interleaving: two writers set all of forty keys to one number while

@@ -5,49 +5,22 @@
 
 #include <atomic>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "engine/store.h"
 #include "harness/seed.h"
 #include "stress/crowd.h"
+#include "stress/ticket_rig.h"
 
 namespace touchstone::stress {
 namespace {
 
 using namespace touchstone::engine;
 using Native = NativePlatform;
-using std::chrono::hours;
-using std::chrono::milliseconds;
 
-template <class Outcome>
-bool is(const CommitResult& result) {
-  return std::holds_alternative<Outcome>(result);
-}
-
-CommitResult write(Store<>& store, Version expected, const std::string& path,
-                   Worker<Native>* worker = nullptr) {
-  return store.compare_and_swap(expected, WriteSet{}.set(path, static_cast<std::int64_t>(expected)), worker);
-}
-
-/// A worker that may go away in the middle of a test.
-std::unique_ptr<Worker<Native>> hire(Store<>& store, int failures) {
-  return std::unique_ptr<Worker<Native>>(new Worker<Native>(store.worker({.failures = failures})));
-}
-
-/// One conflict of `worker`: version 0 is stale for `n` in every store of this file.
-TicketStatus fail_once(Store<>& store, Worker<Native>& worker) {
-  return std::get<Conflict>(write(store, 0, "n", &worker)).ticket;
-}
-
-/// A store at version 1 whose leases end only by the hands of the test.
 std::unique_ptr<Store<>> patient_store(StoreOptions options = {}) {
-  options.lease_least = hours(1);
-  options.seed = harness::Seed::of_process().value();
-  auto store = std::make_unique<Store<>>(std::move(options));
-  write(*store, 0, "n");
-  return store;
+  return stress::patient_store(std::move(options), harness::Seed::of_process().value());
 }
 
 // Danger: the ticket comes one conflict early or late, to somebody else, or a success in between does not reset the count. No
@@ -141,50 +114,6 @@ TEST(AcceptanceB5, TheHoldersNextCommitNeverConflictsHoweverOthersHammer) {
   EXPECT_GT(rivals_committed.load(), 60u);
 }
 
-/// Executions that wait at the closed gate and join the queue at once (busy_limit is 0), one after the other.
-class Queue {
- public:
-  explicit Queue(Store<>& store) : store_(store) {}
-  ~Queue() {
-    for (auto& thread : threads_) thread.join();
-  }
-
-  /// Returns when the new one is in the queue.
-  void add(int name) {
-    const auto joined = store_.statistics().limit_joins;
-    threads_.emplace_back([this, name] {
-      auto worker = store_.worker();
-      int runs = 0;
-      auto process = store_.process("candidate", {.outputs = {"n"}}, [&](Context<Native>& ctx) {
-        if (++runs > 1) in_turn(name);
-        ctx.set("n", name);
-      });
-      EXPECT_TRUE(store_.execute(worker, process).committed());
-    });
-    while (store_.statistics().limit_joins == joined) std::this_thread::yield();
-  }
-
-  std::vector<int> order() {
-    const std::lock_guard lock(mutex_);
-    return order_;
-  }
-
- private:
-  void in_turn(int name) {
-    EXPECT_EQ(holders_.fetch_add(1), 0) << "two holders";
-    std::this_thread::yield();
-    holders_.fetch_sub(1);
-    const std::lock_guard lock(mutex_);
-    order_.push_back(name);
-  }
-
-  Store<>& store_;
-  std::mutex mutex_;
-  std::vector<int> order_;
-  std::atomic<int> holders_{0};
-  std::vector<std::thread> threads_;
-};
-
 // Danger: the queue is served last come first, somebody is left out, or two hold the gate at once. Eight candidates are queued in a
 // known order behind a holder, who then commits. The oracle: first come, first served, so their bodies run in just this order,
 // one at a time (the counter of holders), and each gets its turn: the destructor of the queue joins them all.
@@ -199,6 +128,9 @@ TEST(AcceptanceB6, CandidatesGetTheirTurnsInTheOrderInWhichTheyCame) {
     EXPECT_TRUE(is<Committed>(write(*store, store->version(), "n", &holder)));
     while (queue.order().size() < 8) std::this_thread::yield();
     EXPECT_EQ(queue.order(), (std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7}));
+    queue.join();
+    EXPECT_EQ(queue.committed(), 8);
+    EXPECT_FALSE(queue.had_two_holders());
   }
   EXPECT_EQ(store->statistics().expiries, 0u);
 }
@@ -225,6 +157,8 @@ TEST(AcceptanceB6, ACandidateThatLeavesIsTakenOutOfTheQueue) {
   EXPECT_TRUE(is<Committed>(write(*store, store->version(), "n", &holder)));
   while (queue.order().size() < 2) std::this_thread::yield();
   EXPECT_EQ(queue.order(), (std::vector<int>{0, 2}));
+  queue.join();
+  EXPECT_EQ(queue.committed(), 2);
 }
 
 // Danger: the gate stays shut after a holder that ended without a commit. Each way to end is tried by a worker that certainly holds
@@ -279,27 +213,6 @@ TEST(AcceptanceB7, AHolderThatThrowsStopsWritesNothingOrGoesAwayReopensTheGate) 
     worker->give_back();
     EXPECT_TRUE(reopened()) << "after giving it back";
   }
-}
-
-/// A store in which a worker that has run_once() has a lease of more than an hour, and any other one of a millisecond.
-StoreOptions leases_by_experience() {
-  return {.lease_least = milliseconds(1), .lease_factor = 3'600'000};
-}
-
-void run_once(Store<>& store, Worker<Native>& worker) {
-  auto process = store.process("slow", {.outputs = {"slow"}}, [](Context<Native>& ctx) {
-    Native::sleep_until(Native::now() + milliseconds(1));
-    ctx.set("slow", 1);
-  });
-  EXPECT_TRUE(store.execute(worker, process).committed());
-}
-
-/// Lets `late` earn the ticket and overstay its lease, which somebody else's commit then ends.
-void overstay(Store<>& store, Worker<Native>& late) {
-  ASSERT_EQ(fail_once(store, late), TicketStatus::holding);
-  Native::sleep_until(Native::now() + milliseconds(2));
-  EXPECT_TRUE(is<Committed>(write(store, store.version(), "m"))) << "the gate opens for whoever looks";
-  EXPECT_EQ(late.ticket(), TicketStatus::none);
 }
 
 // Danger: a holder that overstays its lease blocks everybody, or comes back late and uses or ends the turn of its successor. No

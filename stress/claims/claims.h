@@ -15,6 +15,7 @@ namespace touchstone::stress {
 void add_contract_claims(harness::ClaimRegistry& registry);
 void add_backoff_claims(harness::ClaimRegistry& registry);
 void add_ticket_claims(harness::ClaimRegistry& registry);
+void add_schedule_claims(harness::ClaimRegistry& registry);  ///< parts of the B claims that are there already
 void add_segment_claims(harness::ClaimRegistry& registry);
 
 /// A scalar as a subtree.

@@ -1,9 +1,11 @@
-// A4, A8, A9, A13 and B11: what only an engine with contracts, execute() and effects can promise.
+// A4, A8, A9, A13 and B11, and parts of A7 and A10: what only an engine with contracts, execute(), effects and statistics can
+// promise.
 
 #include <thread>
 
 #include "engine/store.h"
 #include "stress/claims/claims.h"
+#include "stress/observed.h"
 
 namespace touchstone::stress {
 namespace {
@@ -35,6 +37,103 @@ void fast_path_compares_nothing(ClaimRun& run) {
     run.require(std::holds_alternative<Committed>(merged) && store.statistics().versions_compared > 0,
                 "a merged commit compared no version: the counter counts nothing");
     run.tried().operations += 101;
+  });
+}
+
+/// Fifty keys, one of which a round picks to be at fault.
+struct Row {
+  explicit Row(harness::Stream stream) {
+    for (int i = 0; i < 50; ++i) keys.push_back("key" + std::to_string(i));
+    stream.shuffle(keys);
+    fault = stream.pick(keys);
+  }
+  /// All of them set, in the round's order.
+  WriteSet all(const Value& value) const {
+    WriteSet writes;
+    for (const auto& key : keys) writes.set(key, value);
+    return writes;
+  }
+  std::vector<std::string> keys;
+  std::string fault;
+};
+
+// A7. Danger: a commit that is refused for one key has already installed others, bumped their versions, or told the world. All of
+// fifty keys are written at once, and one of them is at fault, in each way in which a commit can be refused. The oracle: everything
+// that can be observed before is observed after: version, values, versions of keys, effects published.
+void refusal_publishes_nothing(ClaimRun& run) {
+  run.rounds([&](Seed seed) {
+    const Row row(seed.stream("A7"));
+    std::size_t effects = 0;
+    Store<> store({.lease_least = std::chrono::hours(1), .sink = [&](const Effect&) { ++effects; }});
+    auto worker = store.worker();
+    store.compare_and_swap(0, row.all(1));
+    store.compare_and_swap(1, WriteSet{}.set(row.fault, "newer"));
+    auto told = store.process("told", {.inputs = {}, .outputs = {"told"}}, [](Context<Native>& ctx) {
+      ctx.emit("event", 1);
+      ctx.set("told", 1);
+    });
+    run.require(store.execute(worker, told).committed() && effects == 1,
+                "a commit's effect was not published");
+    const Version now = store.version();
+    const Observed before = observe(store, row.keys, effects);
+    const auto refused = [&](const char* why, bool was_refused) {
+      run.require(was_refused, "{}: it was not refused", why);
+      run.require(observe(store, row.keys, effects) == before, "{}: something changed", why);
+      run.tried().operations += row.keys.size();
+    };
+    const auto swap = [&](Version expected, const WriteSet& writes) {
+      return !std::holds_alternative<Committed>(store.compare_and_swap(expected, writes, &worker));
+    };
+    refused("conflict on one key of fifty", swap(1, row.all("lost")));
+    refused("future version", swap(now + 1, row.all("lost")));
+    refused("bad path", swap(now, row.all("lost").set(row.fault + "..x", 1)));
+    refused("below a scalar of the set", swap(now, row.all("lost").set(row.fault + ".below", 1)));
+    WriteSet erased;
+    for (const auto& key : row.keys)
+      if (key != row.fault) erased.erase(key);
+    refused("below a scalar of the store", swap(now, erased.set(row.fault + ".below", 1)));
+    const auto ends = [&](const char* why, const Process<Native>::Body& body, const Limits<Native>& limits) {
+      auto doomed = store.process("doomed", {.inputs = {}, .outputs = row.keys}, [&](Context<Native>& ctx) {
+        ctx.emit("event", 2);
+        for (const auto& key : row.keys) ctx.set(key, "lost");
+        body(ctx);
+      });
+      bool committed = false;
+      try {
+        committed = store.execute(worker, doomed, limits).committed();
+      } catch (const std::runtime_error&) {  // the body's own
+      }
+      refused(why, !committed);
+    };
+    ends("broken contract", [](Context<Native>& ctx) { ctx.set("undeclared", 1); }, {});
+    ends("below its own scalar", [&](Context<Native>& ctx) { ctx.set(row.fault + ".below", 1); }, {});
+    ends("exception", [](Context<Native>&) { throw std::runtime_error("body"); }, {});
+    auto holder = store.worker({.failures = 4});
+    run.require(
+        std::holds_alternative<Conflict>(store.compare_and_swap(1, WriteSet{}.set(row.fault, 0), &holder)),
+        "a stale commit did not conflict");
+    refused("busy", swap(now, row.all("lost")));
+    ends("busy until its deadline", [](Context<Native>&) {}, {.deadline = Native::now()});
+    holder.give_back();
+    run.require(!swap(now, row.all("kept")), "after all refusals a good commit was refused too");
+  });
+}
+
+// A10. Danger: the values of a pinned version are freed under the reader, or kept for ever. Two writers pass a thousand commits
+// over ten keys while readers read the whole of their version. The oracle: they always see what they saw first; and of the values
+// only the store's own count says what is left: ten more with the pin than without.
+void pinned_version_is_reclaimed(ClaimRun& run) {
+  run.rounds([&](Seed seed) {
+    constexpr int kKeys = 10, kCommits = 1000;
+    Store<> store({.seed = seed.value()});
+    const Pinned seen = pass_by_a_pinned_reader(store, kKeys, kCommits);
+    run.require(!seen.torn, "a pinned reader saw its version change");
+    run.require(seen.commits == kCommits, "{} of {} commits passed", seen.commits, kCommits);
+    run.require(seen.values_for_it == kKeys,
+                "{} values were freed when the reader let go, not one of each of {} keys", seen.values_for_it,
+                kKeys);
+    run.require(seen.snapshots_open == 0, "{} snapshots are still open", seen.snapshots_open);
+    run.tried().operations += kCommits + seen.looks;
   });
 }
 
@@ -190,6 +289,9 @@ void effects_are_published_once(ClaimRun& run) {
 void add_contract_claims(harness::ClaimRegistry& registry) {
   registry.add({"A4", "an unchanged base takes the fast path: no key version compared", "counters",
                 ReplayClass::exact, 0, fast_path_compares_nothing});
+  registry.add_part("A7", {"effects", "scenario", ReplayClass::exact, 1, refusal_publishes_nothing});
+  registry.add_part("A10",
+                    {"reclamation", "counters", ReplayClass::workload, 2, pinned_version_is_reclaimed});
   registry.add({"A8", "a root output loses the merges that a granular one keeps", "scenario, counters",
                 ReplayClass::exact, 0, root_outputs_lose_merges});
   registry.add({"A9", "a write outside the declared outputs is refused, nothing changes", "scenario",
