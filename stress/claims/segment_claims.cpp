@@ -1,4 +1,4 @@
-// C1 to C11: shared memory, with real processes, in a directory of its own in /dev/shm. The exhaustive halves (every
+// C1 to C12: shared memory, with real processes, in a directory of its own in /dev/shm. The exhaustive halves (every
 // system call of every operation, all interleavings to a bound) are tests in stress/chaos; here is what fits a report.
 
 #include <signal.h>
@@ -15,6 +15,7 @@
 #include "engine/segments/attachment.h"
 #include "engine/segments/owner.h"
 #include "engine/segments/reaper.h"
+#include "engine/segments/worker_pool.h"
 #include "stress/chaos/child.h"
 #include "stress/chaos/tracee.h"
 #include "stress/claims/claims.h"
@@ -367,6 +368,35 @@ void two_mains_of_one_session(ClaimRun& run) {
   });
 }
 
+/// In a process of its own, which has one thread: there the pool can be opened early.
+void killed_workers_lose_no_job(ClaimRun& run) {
+  run.once([&](Seed) {
+    constexpr int kJobs = 5;
+    constexpr unsigned kAttempts = 2;
+    auto main = Child::start([&]() -> std::string {
+      become_main();
+      const Job job = [](const JobRequest& request) {
+        if (request.inputs == "die") ::raise(SIGKILL);
+        return request.inputs;
+      };
+      auto pool = WorkerPool::open(job, {.workers = 2, .attempts = kAttempts});
+      if (!pool) return describe(pool.error());
+      for (int i = 0; i < kJobs; ++i) {
+        const auto killed = pool->run({.inputs = "die"});
+        if (killed) return "a job whose workers are killed answered " + *killed;
+        if (killed.error().code != SegmentErrc::worker_died) return describe(killed.error());
+        if (pool->idle_workers().size() != 2) return "the pool was not refilled";
+        const auto done = pool->run({.inputs = "work"});
+        if (!done || *done != "work") return "the next job was lost";
+      }
+      return "";
+    });
+    require_joined(run, main, "main");
+    run.tried().kills += kJobs * kAttempts;
+    run.tried().operations += 2 * kJobs;
+  });
+}
+
 }  // namespace
 
 void add_segment_claims(harness::ClaimRegistry& registry) {
@@ -396,6 +426,8 @@ void add_segment_claims(harness::ClaimRegistry& registry) {
       ten_thousand_orphans_go_in_one_start);
   add("C11", "two mains of one session do not touch each other", "processes", kWorkload, 2,
       two_mains_of_one_session);
+  add("C12", "a worker killed in the middle of its job is a typed error, and the pool refills", "processes",
+      kWorkload, 0, killed_workers_lose_no_job);
 }
 
 }  // namespace touchstone::stress
