@@ -55,7 +55,8 @@ class Exploration {
     const std::uint64_t most = options_.executions.value_or(kSamples);
     while (report_.executions < most && !report_.failure) {
       settings_.seed = seeds.next();
-      settings_.fair_after = fair_after();
+      // A script says every step itself.
+      settings_.fair_after = strategy.stops_at_faults() ? options_.max_points : fair_after();
       const Outcome outcome = scheduler_.run(body_, strategy, settings_);
       count(outcome);
       if (options_.count_classes) ++classes_[class_hash()];
