@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "stress/chaos/child.h"
-#include "stress/chaos/namespaces.h"
 #include "stress/chaos/segment_test.h"
+#include "stress/chaos/trespass.h"
 
 namespace touchstone::chaos {
 namespace {
@@ -42,26 +42,8 @@ class AcceptanceC9 : public ChaosTest {
   }
 };
 
-/// 1 MiB of shared memory. ftruncate would succeed and the first store be a SIGBUS.
 TEST_F(AcceptanceC9, FullMemoryIsATypedErrorAndNoBusError) {
-  const std::string report = report_of_child([&]() -> std::string {
-    if (auto no = mount_private_tmpfs(directory(), "1m"); !no.empty()) return no;
-    engine::become_main();
-    auto owner = SegmentOwner::open(options());
-    if (!owner) return why(owner);
-    const std::vector<std::byte> big(8 << 20);
-    const auto touch_all = [](std::span<std::byte> payload) {
-      for (std::byte& byte : payload) byte = std::byte{1};
-    };
-    std::string wrong = expect_refusal(owner->allocate("big", big), SegmentErrc::no_space) +
-                        expect_refusal(owner->allocate("big", big.size(), touch_all), SegmentErrc::no_space);
-    if (auto small = owner->allocate("small", bytes_of("x")); !small) wrong += why(small);
-    wrong += expect_refusal(owner->replace("small", big), SegmentErrc::no_space);
-    if (names().size() != 2) wrong += "something half-built is visible; ";
-    if (auto room = owner->allocate("half", 500'000, touch_all); !room)
-      wrong += "the memory was not given back; ";
-    return wrong + why(owner->shutdown());
-  });
+  const std::string report = fill_one_megabyte(options());
   if (report.starts_with("no mount namespace")) GTEST_SKIP() << "expected skip: " << report;
   EXPECT_EQ(report, "");
 }

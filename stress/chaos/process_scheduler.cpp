@@ -125,8 +125,15 @@ std::string Schedule::text() const {
   return text;
 }
 
-ProcessScheduler::ProcessScheduler(std::vector<ScheduledProcess> processes)
-    : processes_(std::move(processes)) {}
+ProcessScheduler::Audience ProcessScheduler::a_test() {
+  return {[](const Schedule& schedule) {
+            harness::describe_replay(harness::ReplayClass::exact, {{"schedule", schedule.text()}});
+          },
+          [](const std::string& complaint) { ADD_FAILURE() << complaint; }};
+}
+
+ProcessScheduler::ProcessScheduler(std::vector<ScheduledProcess> processes, Audience audience)
+    : processes_(std::move(processes)), audience_(std::move(audience)) {}
 
 /// To the process's next scheduling point. False when it parked or ended.
 bool ProcessScheduler::advance(Running& running) {
@@ -206,10 +213,12 @@ void ProcessScheduler::run(const Schedule& schedule, const Check& before, const 
 }
 
 void ProcessScheduler::judge(const Schedule& schedule, const Check& after) {
-  harness::describe_replay(harness::ReplayClass::exact, {{"schedule", schedule.text()}});
+  audience_.about_to_judge(schedule);
   after();
   for (std::size_t p = 0; p < exit_codes_.size(); ++p) {
-    EXPECT_EQ(exit_codes_[p], 0) << "process " << processes_[p].name;
+    if (exit_codes_[p] == 0) continue;
+    const std::string end = exit_codes_[p] ? "with " + std::to_string(*exit_codes_[p]) : "by a signal";
+    audience_.a_process_complained("process " + processes_[p].name + " ended " + end);
   }
   if (testing::Test::HasFailure()) {
     ADD_FAILURE() << "schedule \"" << schedule.text() << "\"\n" << drawn_trace();

@@ -53,7 +53,14 @@ class ProcessScheduler {
  public:
   using Check = std::function<void()>;
 
-  explicit ProcessScheduler(std::vector<ScheduledProcess> processes);
+  /// What happens to what it finds. In a test, by default: a failure of the test, with its replay line.
+  struct Audience {
+    std::function<void(const Schedule&)> about_to_judge;           ///< before each `after`
+    std::function<void(const std::string&)> a_process_complained;  ///< it did not conclude with 0; may throw
+  };
+  static Audience a_test();
+
+  explicit ProcessScheduler(std::vector<ScheduledProcess> processes, Audience audience = a_test());
 
   /// All schedules of at most `bound` preemptions; `before` and `after` surround each. Ends at the first that
   /// fails the test, with its trace. Returns how many ran.
@@ -61,6 +68,9 @@ class ProcessScheduler {
 
   /// `count` schedules at random, without a bound.
   unsigned sample(unsigned count, harness::Stream stream, const Check& before, const Check& after);
+
+  /// That schedule.
+  void run(const Schedule& schedule, const Check& before, const Check& after);
 
   /// What the last execution did, a column a process.
   std::string drawn_trace() const;
@@ -84,13 +94,13 @@ class ProcessScheduler {
       std::function<unsigned(unsigned step, unsigned by_default, const std::vector<unsigned>& enabled)>;
 
   void execute(const Chooser& choose);
-  void run(const Schedule& schedule, const Check& before, const Check& after);
   void judge(const Schedule& schedule, const Check& after);
   bool advance(Running& running);
   void step(Running& running, unsigned process);
 
   OneProcessor processor_;
   std::vector<ScheduledProcess> processes_;
+  Audience audience_;
   std::vector<Event> trace_;
   std::vector<Choice> choices_;
   std::vector<std::optional<int>> exit_codes_;

@@ -18,6 +18,7 @@
 #include "engine/segments/owner.h"
 #include "engine/segments/reaper.h"
 #include "engine/segments/test_directory.h"
+#include "stress/chaos/refusal.h"
 
 namespace touchstone::chaos {
 
@@ -52,20 +53,6 @@ inline constexpr bool kSanitizer = true;
 #else
 inline constexpr bool kSanitizer = kThreadSanitizer;
 #endif
-
-/// The failed result as text, or empty.
-template <class T>
-std::string why(const engine::SegmentResult<T>& result) {
-  return result ? std::string() : engine::describe(result.error());
-}
-
-/// Empty when the result failed with `code`.
-template <class T>
-std::string expect_refusal(const engine::SegmentResult<T>& result, SegmentErrc code) {
-  if (!result && result.error().code == code) return {};
-  const std::string got = result ? "success" : engine::describe(result.error());
-  return "expected " + std::string(engine::name_of(code)) + ", got " + got + "; ";
-}
 
 class ChaosTest : public engine::SegmentTest {
  protected:

@@ -15,7 +15,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <stdexcept>
 #include <thread>
 
@@ -23,6 +22,7 @@
 #include "engine/store.h"
 #include "stress/chaos/child.h"
 #include "stress/chaos/segment_test.h"
+#include "stress/chaos/trespass.h"
 
 namespace touchstone::chaos {
 namespace {
@@ -209,27 +209,10 @@ class AcceptanceC8Landlock : public WorkerPoolTest {};
 /// As root: no mode stops it, only the kernel's sandbox does. Every attempt is made in a worker, by name.
 TEST_F(AcceptanceC8Landlock, AWorkerCanWriteNowhereButWhereItIsToldTo) {
   if (engine::landlock_abi() == 0) GTEST_SKIP() << "expected skip: this kernel has no Landlock";
-  WorkerPool pool = open(
-      [directory = directory(), output = output(), options = options()](const JobRequest& request) {
-        std::string wrong;
-        const std::string file = directory + "/" + std::string(request.segments.at(0).name());
-        const auto refused = [&](const char* what, bool succeeded) {
-          if (succeeded || (errno != EACCES && errno != EXDEV)) wrong += std::string(what) + "; ";
-        };
-        refused("open for writing", ::open(file.c_str(), O_RDWR | O_CLOEXEC) >= 0);
-        refused("create", ::open((directory + "/new").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600) >= 0);
-        refused("O_TMPFILE", ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600) >= 0);
-        refused("unlink", ::unlink(file.c_str()) == 0);
-        refused("rename", ::rename(file.c_str(), (directory + "/other").c_str()) == 0);
-        refused("link out of the output", ::link(file.c_str(), (output + "/link").c_str()) == 0);
-        if (!Attachment::attach(request.segments.at(0), directory)) wrong += "cannot attach; ";
-        if (!(std::ofstream(output + "/result") << "x" << std::flush)) wrong += "cannot write its output; ";
-        wrong += expect_refusal(SegmentOwner::open(options), SegmentErrc::worker_role);
-        engine::become_main();  // a worker that breaks the rule still has the kernel against it
-        if (SegmentOwner::open(options)) wrong += "owns segments; ";
-        return wrong;
-      },
-      1);
+  WorkerPool pool =
+      open([output = output(), options = options()](
+               const JobRequest& request) { return write_everywhere(request, options, output); },
+           1);
   SegmentOwner owner = this->owner();
   const auto handle = owner.allocate("frame", bytes_of("x"));
   ASSERT_TRUE(handle);

@@ -16,7 +16,10 @@ void add_contract_claims(harness::ClaimRegistry& registry);
 void add_backoff_claims(harness::ClaimRegistry& registry);
 void add_ticket_claims(harness::ClaimRegistry& registry);
 void add_schedule_claims(harness::ClaimRegistry& registry);  ///< parts of the B claims that are there already
-void add_segment_claims(harness::ClaimRegistry& registry);
+void add_segment_claims(harness::ClaimRegistry& registry);   ///< C1 to C12: all of the next three, too
+void add_segment_liveness_claims(harness::ClaimRegistry& registry);
+void add_segment_hostile_claims(harness::ClaimRegistry& registry);
+void add_worker_pool_claims(harness::ClaimRegistry& registry);  ///< needs C1
 
 /// A scalar as a subtree.
 inline model::Subtree leaf(std::int64_t value) {
