@@ -120,7 +120,11 @@ void agree_with_brute_force(StoreHistoryShape shape, std::size_t histories, cons
   });
 }
 
+#ifdef TOUCHSTONE_SOAK
+constexpr std::size_t kHistories = 90'000;  // 1,035,000 in all
+#else
 constexpr std::size_t kHistories = 15'000;
+#endif
 
 TEST(CheckerAgainstBruteForce, RegisterWithFewValues) {
   agree_with_brute_force(HistoryShape{.values = 2, .unknown_permille = 100, .wrong_permille = 300},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "harness/history_edn_value.h"
 #include "harness/history_lines.h"
 
 namespace touchstone::harness {
@@ -27,7 +28,7 @@ std::optional<StreamEnd> HistoryStream::feed(std::string_view bytes) {
   rest_ += bytes;
   std::size_t begin = 0;
   for (std::size_t end = 0; (end = rest_.find('\n', begin)) != std::string::npos; begin = end + 1) {
-    take_line(std::string_view(rest_).substr(begin, end - begin));
+    if (auto bad = take_line(std::string_view(rest_).substr(begin, end - begin))) return *std::move(bad);
   }
   if (begin == 0) return std::nullopt;
   rest_.erase(0, begin);
@@ -35,7 +36,7 @@ std::optional<StreamEnd> HistoryStream::feed(std::string_view bytes) {
 }
 
 StreamEnd HistoryStream::finish() {
-  if (!rest_.empty()) take_line(rest_);
+  if (auto bad = take_line(rest_)) return *std::move(bad);
   rest_.clear();
   if (auto end = advance(true)) return *std::move(end);
   if (checker_.inconclusive().empty()) return StreamVerdict{model::Answer::kLinearizable, "", 0, operations_};
@@ -43,12 +44,23 @@ StreamEnd HistoryStream::finish() {
 }
 
 /// Lines that are noise in their format are not kept: their place in the order means nothing.
-void HistoryStream::take_line(std::string_view text) {
+std::optional<MalformedHistory> HistoryStream::take_line(std::string_view text) {
   ++number_;
   const std::string_view line = trimmed(text);
-  if (line.empty() || line.front() == ';') return;
-  if (format_ == HistoryFormat::kEtcd && line.find("jepsen.util") == std::string_view::npos) return;
+  if (format_ == HistoryFormat::kEtcd) {
+    if (line.find("jepsen.util") == std::string_view::npos) return std::nullopt;
+  } else {
+    EdnReader reader(line);
+    const EdnOrProblem first = reader.next();
+    if (std::holds_alternative<EdnEnd>(first)) return std::nullopt;
+    if (const auto* bad = std::get_if<EdnProblem>(&first))
+      return MalformedHistory{name_, number_, bad->problem};
+    if (!std::holds_alternative<EdnEnd>(reader.next()))
+      return MalformedHistory{name_, number_,
+                              "expected one map a line in a history that is checked while it is written"};
+  }
   lines_.push_back({number_, std::string(line)});
+  return std::nullopt;
 }
 
 HistoryOrError HistoryStream::parse(std::size_t lines) const {

@@ -11,7 +11,8 @@
 //   X2  Kept are the lines that wait, and the invocations that are open where the check has got to. Operations of unknown
 //       outcome stay while they may matter. An operation that is open for more than `window` lines ends the check:
 //       inconclusive.
-//   X3  A client whose operation's outcome is unknown does not come back. If it does while that operation may still
+//   X3  EDN has one map a line here: the lines are the times.
+//   X4  A client whose operation's outcome is unknown does not come back. If it does while that operation may still
 //       matter, that is an error.
 // Not thread-safe.
 
@@ -61,7 +62,7 @@ class HistoryStream {
     std::string text;
   };
 
-  void take_line(std::string_view text);
+  std::optional<MalformedHistory> take_line(std::string_view text);
   std::optional<StreamEnd> advance(bool at_end);
   HistoryOrError parse(std::size_t lines) const;
   MalformedHistory in_the_input(const MalformedHistory& malformed) const;

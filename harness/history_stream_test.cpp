@@ -171,6 +171,11 @@ TEST(HistoryStream, AMalformedLineIsNamedAsInTheInput) {
       HistoryFormat::kEtcd, stream, 5);
   ASSERT_TRUE(std::holds_alternative<MalformedHistory>(end));
   EXPECT_EQ(to_text(std::get<MalformedHistory>(end)), "text:5: client 3 completes what it did not invoke");
+  const std::string map = "{:process 0, :type :invoke, :f :read}";
+  const auto two = streamed("; a comment\n" + map + " " + map, HistoryFormat::kEdn, stream, 9);
+  ASSERT_TRUE(std::holds_alternative<MalformedHistory>(two));
+  EXPECT_EQ(to_text(std::get<MalformedHistory>(two)),
+            "text:2: expected one map a line in a history that is checked while it is written");
 }
 
 }  // namespace
