@@ -44,7 +44,8 @@ struct Capabilities {
   bool strict = false;
   bool validate_reads = false;
   bool erase = false;
-  bool composites = false;  ///< paths are a tree: a write or read of a whole subtree; else they are plain keys
+  bool composites =
+      false;  ///< paths are a tree: a write or read of a whole subtree; else they are plain keys
   bool execute = false;
   bool ticket = false;       ///< may answer Busy, and bounds consecutive conflicts
   bool commit_path = false;  ///< says fast or merged

@@ -73,7 +73,8 @@ std::vector<ClaimPart> parts_of(const Claim& claim, const ReplayLine& line, std:
     chosen.push_back(std::move(part));
   }
   if (chosen.empty())
-    throw std::invalid_argument("claim " + claim.name + " has no part \"" + std::string(named.value_or("")) + "\"");
+    throw std::invalid_argument("claim " + claim.name + " has no part \"" + std::string(named.value_or("")) +
+                                "\"");
   return chosen;
 }
 

@@ -34,7 +34,7 @@ struct ClaimReport {
   Tried tried;
   std::string reason;              ///< of a verdict that is not `held`
   std::vector<std::string> notes;  ///< what a reader should know beside the verdict
-  std::string replay;  ///< the line, of a violation
+  std::string replay;              ///< the line, of a violation
   double seconds = 0;
 };
 
