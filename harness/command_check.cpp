@@ -10,6 +10,7 @@
 #include "harness/commands.h"
 #include "harness/history_format.h"
 #include "harness/history_json_value.h"
+#include "harness/input_option.h"
 #include "model/checker.h"
 
 namespace touchstone::harness {
@@ -139,7 +140,7 @@ void add_check_command(CLI::App& app, int& exit_status) {
   command
       ->add_option("files", arguments->files, "Histories; - is the standard input, checked while it comes in")
       ->required()
-      ->check(CLI::ExistingFile | CLI::IsMember({"-"}));
+      ->check(readable_input);
   command->add_option("--format", arguments->format, "auto, etcd, kv, edn, jsonl or binary")
       ->check(
           CLI::IsMember(std::vector<std::string>(std::begin(kHistoryFormats), std::end(kHistoryFormats))));

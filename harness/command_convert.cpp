@@ -12,6 +12,7 @@
 #include "harness/history_edn.h"
 #include "harness/history_format.h"
 #include "harness/history_jsonl.h"
+#include "harness/input_option.h"
 
 namespace touchstone::harness {
 namespace {
@@ -79,7 +80,7 @@ void add_convert_command(CLI::App& app, int& exit_status) {
   CLI::App* command = app.add_subcommand("convert", "Write a recorded history in another format");
   command->add_option("input", arguments->input, "The history; - is the standard input")
       ->required()
-      ->check(CLI::ExistingFile | CLI::IsMember({"-"}));
+      ->check(readable_input);
   command->add_option("output", arguments->output, "The file to write; - is the standard output")->required();
   command->add_option("--from", arguments->from, "auto, etcd, kv, edn, jsonl or binary")
       ->check(

@@ -11,7 +11,7 @@
 int main(int argc, char** argv) {
   using namespace touchstone::harness;
   CLI::App app{"Touchstone: check what an optimistic engine promises, reproduce what breaks it."};
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);
   app.set_version_flag("--version", TOUCHSTONE_VERSION);
   int exit_status = 0;
   add_check_command(app, exit_status);
@@ -29,6 +29,10 @@ int main(int argc, char** argv) {
   } catch (const std::exception& error) {
     std::fprintf(stderr, "touchstone: %s\n", error.what());
     return kExitInternal;
+  }
+  if (app.get_subcommands().empty()) {
+    std::fputs(app.help().c_str(), stderr);
+    return kExitUsage;
   }
   return exit_status;
 }

@@ -146,7 +146,8 @@ TEST_F(Verify, NamesThePartThatFailedAndReplaysOnlyThat) {
   EXPECT_EQ(report.verdict, ClaimVerdict::violated);
   EXPECT_EQ(report.replay_class, ReplayClass::workload) << "the failing part's";
   EXPECT_EQ(report.notes, std::vector<std::string>{"a kernel feature is missing"});
-  EXPECT_NE(table_row(report, Seed(7)).find("\n  note: a kernel feature is missing\n"), std::string::npos);
+  EXPECT_NE(table_row(report, Seed(7)).find("\n      note: a kernel feature is missing\n"),
+            std::string::npos);
   const auto line = std::get<ReplayLine>(parse_replay_line(report.replay));
   EXPECT_EQ(line.option("part"), "threads");
   ran.clear();
@@ -206,9 +207,9 @@ TEST(VerifyTable, ShowsTheReasonAndTheReplayLineUnderAViolation) {
   const std::string row = table_row(claim, Seed(1));
   EXPECT_NE(row.find("1 round "), std::string::npos) << row;
   EXPECT_NE(row.find("VIOLATED"), std::string::npos) << row;
-  EXPECT_NE(
-      row.find("0x0000000000000001 workload\n  two won\n  both\n  replay: touchstone replay --claim A1\n"),
-      std::string::npos)
+  EXPECT_NE(row.find("workload     0x0000000000000001\n      one wins ("), std::string::npos) << row;
+  EXPECT_NE(row.find("\n      two won\n      both\n      replay: touchstone replay --claim A1\n"),
+            std::string::npos)
       << row;
 }
 
