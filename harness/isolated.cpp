@@ -10,10 +10,13 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <filesystem>
 #include <optional>
 
 namespace touchstone::harness {
@@ -33,6 +36,52 @@ std::optional<std::pair<char, std::string>> take_message(std::string& buffer) {
   buffer.erase(0, kHead + length);
   return message;
 }
+
+/// A directory in shared memory for as long as this lives; no path if none can be made.
+class Scratch {
+ public:
+  Scratch() {
+    std::string pattern = "/dev/shm/touchstone-verify-XXXXXX";
+    if (::mkdtemp(pattern.data()) != nullptr) path_ = pattern;
+  }
+  ~Scratch() {
+    std::error_code ignored;
+    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+/// Notes the signals that ask the process to end, so that it can tidy up first.
+class EndRequests {
+ public:
+  EndRequests() {
+    requested_ = 0;
+    struct sigaction note {};
+    note.sa_handler = [](int number) { requested_ = number; };
+    for (std::size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], &note, &before_[i]);
+  }
+  ~EndRequests() { restore(); }
+  EndRequests(const EndRequests&) = delete;
+  EndRequests& operator=(const EndRequests&) = delete;
+
+  void restore() const {
+    for (std::size_t i = 0; i < kSignals.size(); ++i) ::sigaction(kSignals[i], &before_[i], nullptr);
+  }
+
+  /// The signal that came, or 0.
+  int seen() const { return requested_; }
+
+ private:
+  static constexpr std::array<int, 3> kSignals = {SIGINT, SIGTERM, SIGHUP};
+  static inline volatile std::sig_atomic_t requested_ = 0;
+  std::array<struct sigaction, kSignals.size()> before_{};
+};
 
 [[noreturn]] void be_the_child(int pipe, pid_t parent, const std::function<std::string(Isolated&)>& function,
                                Isolated& self, const std::function<bool(const std::string&)>& answer) {
@@ -75,9 +124,11 @@ void Isolated::say(const std::string& text) {
   if (text.size() < 512 && ::poll(&writable, 1, 0) == 1) send(kSaid, text);  // below PIPE_BUF: all or nothing
 }
 
-Isolated::Outcome run_isolated(const std::function<std::string(Isolated&)>& function,
-                               std::chrono::nanoseconds patience,
-                               const std::function<void(const std::string&)>& heard) {
+Isolated::Outcome Isolated::run(const std::function<std::string(Isolated&)>& function,
+                                std::chrono::nanoseconds patience,
+                                const std::function<void(const std::string&)>& heard, int& requested) {
+  const Scratch scratch;
+  const EndRequests end;
   std::array<int, 2> pipe{};
   if (::pipe2(pipe.data(), O_CLOEXEC) != 0) return {Isolated::Outcome::Kind::died, "no pipe"};
   std::fflush(nullptr);
@@ -86,6 +137,8 @@ Isolated::Outcome run_isolated(const std::function<std::string(Isolated&)>& func
   if (child < 0) return {Isolated::Outcome::Kind::died, "no process"};
   if (child == 0) {
     ::close(pipe[0]);
+    end.restore();
+    if (!scratch.path().empty()) ::setenv(kScratchVariable, scratch.path().c_str(), 1);
     Isolated self(pipe[1]);
     be_the_child(pipe[1], parent, function, self,
                  [&self](const std::string& text) { return self.send(kReturned, text); });
@@ -100,9 +153,9 @@ Isolated::Outcome run_isolated(const std::function<std::string(Isolated&)>& func
         std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     pollfd readable{pipe[0], POLLIN, 0};
     const int ready =
-        ::poll(&readable, 1, static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 1'000'000)));
-    if (ready == 0 && left.count() <= 0) {
-      hung = true;
+        ::poll(&readable, 1, static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 200)));
+    hung = ready == 0 && left.count() <= 0;
+    if (hung || end.seen() != 0) {
       ::kill(child, SIGKILL);
       break;
     }
@@ -122,10 +175,20 @@ Isolated::Outcome run_isolated(const std::function<std::string(Isolated&)>& func
   ::close(pipe[0]);
   int status = 0;
   ::waitpid(child, &status, 0);
+  requested = end.seen();
   if (hung) return {Isolated::Outcome::Kind::hung, "no end in sight"};
   if (returned && WIFEXITED(status) && WEXITSTATUS(status) == 0)
     return {Isolated::Outcome::Kind::returned, *returned};
   return {Isolated::Outcome::Kind::died, how_it_ended(status)};
+}
+
+Isolated::Outcome run_isolated(const std::function<std::string(Isolated&)>& function,
+                               std::chrono::nanoseconds patience,
+                               const std::function<void(const std::string&)>& heard) {
+  int requested = 0;
+  auto outcome = Isolated::run(function, patience, heard, requested);
+  if (requested != 0) ::raise(requested);  // nothing is left to tidy up
+  return outcome;
 }
 
 }  // namespace touchstone::harness

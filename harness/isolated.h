@@ -7,6 +7,9 @@
 // The child is forked without exec: it sees the caller's memory. The calling process must have one thread (a child of
 // several may find locks held by threads that it does not have). The child dies with its parent.
 //
+// In the child the environment's TOUCHSTONE_SCRATCH names a directory of its own in shared memory. It goes when the child has
+// ended, however it ended; also when SIGINT, SIGTERM or SIGHUP ends the caller meanwhile, which then dies of that signal.
+//
 // Thread safety: one thread.
 
 #include <chrono>
@@ -14,6 +17,8 @@
 #include <string>
 
 namespace touchstone::harness {
+
+inline constexpr const char* kScratchVariable = "TOUCHSTONE_SCRATCH";
 
 class Isolated {
  public:
@@ -28,6 +33,8 @@ class Isolated {
  private:
   friend Outcome run_isolated(const std::function<std::string(Isolated&)>&, std::chrono::nanoseconds,
                               const std::function<void(const std::string&)>&);
+  static Outcome run(const std::function<std::string(Isolated&)>& function, std::chrono::nanoseconds patience,
+                     const std::function<void(const std::string&)>& heard, int& requested);
   explicit Isolated(int pipe) : pipe_(pipe) {}
 
   bool send(char kind, const std::string& text);

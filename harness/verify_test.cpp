@@ -4,8 +4,11 @@
 #include "harness/verify.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -13,6 +16,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "harness/isolated.h"
 #include "harness/verify_table.h"
 
 namespace touchstone::harness {
@@ -211,6 +215,34 @@ TEST(VerifyTable, ShowsTheReasonAndTheReplayLineUnderAViolation) {
   EXPECT_NE(row.find("\n      two won\n      both\n      replay: touchstone replay --claim A1\n"),
             std::string::npos)
       << row;
+}
+
+// The danger: a person presses Ctrl-C while a claim has segments, and they stay for ever: nobody owns a directory whose
+// maker is gone. The child only waits, so nothing but the signal can end the caller.
+TEST(Isolated, TakesTheScratchDirectoryAwayWhenASignalEndsTheCaller) {
+  std::array<int, 2> pipe{};
+  ASSERT_EQ(::pipe(pipe.data()), 0);
+  const pid_t caller = ::fork();
+  if (caller == 0) {
+    run_isolated(
+        [&](Isolated&) -> std::string {
+          const std::string path = std::getenv(kScratchVariable);
+          std::filesystem::create_directory(path + "/left");
+          if (::write(pipe[1], path.c_str(), path.size() + 1) < 0) ::_exit(4);
+          while (true) ::pause();
+        },
+        std::chrono::minutes(1), [](const std::string&) {});
+    ::_exit(3);
+  }
+  std::array<char, 256> path{};
+  ASSERT_GT(::read(pipe[0], path.data(), path.size() - 1), 0);
+  ASSERT_TRUE(std::filesystem::exists(std::filesystem::path(path.data()) / "left"));
+  ASSERT_EQ(::kill(caller, SIGTERM), 0);
+  int status = 0;
+  ASSERT_EQ(::waitpid(caller, &status, 0), caller);
+  EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM) << status;
+  EXPECT_FALSE(std::filesystem::exists(path.data())) << path.data();
+  for (int end : pipe) ::close(end);
 }
 
 }  // namespace

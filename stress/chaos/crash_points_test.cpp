@@ -49,7 +49,8 @@ TEST_F(TraceeTest, FindsTheWindowOfAWrongProtocol) {
     leaks += std::filesystem::exists(file) ? 1 : 0;
     std::filesystem::remove(file);
   });
-  EXPECT_EQ(leaks, 4u) << "after open, before and after write, before unlink";
+  // At least: a sanitizer's runtime may make calls of its own in the window.
+  EXPECT_GE(leaks, 4u) << "after open, before and after write, before unlink";
 }
 
 /// kill -9 between any two system calls of an operation. The oracle is the directory: whatever is visible must be whole,

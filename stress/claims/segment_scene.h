@@ -20,6 +20,7 @@
 #include "engine/segments/owner.h"
 #include "engine/segments/reaper.h"
 #include "harness/claim.h"
+#include "harness/isolated.h"
 #include "stress/chaos/child.h"
 
 namespace touchstone::stress {
@@ -27,7 +28,10 @@ namespace touchstone::stress {
 class Directory {
  public:
   Directory() {
-    std::string pattern = "/dev/shm/touchstone-verify-XXXXXX";
+    const char* const scratch =
+        std::getenv(harness::kScratchVariable);  // its owner removes it if this process cannot
+    std::string pattern =
+        std::string(scratch != nullptr ? scratch : "/dev/shm") + "/touchstone-verify-XXXXXX";
     if (::mkdtemp(pattern.data()) == nullptr)
       throw harness::ClaimInconclusive("no directory in /dev/shm can be made");
     path_ = pattern;
