@@ -242,12 +242,13 @@ class Cast {
             .conclude = [this] { return conclude(); }};
   }
 
-  /// A main as it starts: a reaper of all sessions, then a creator.
+  /// A main as it starts: a reaper of all sessions, then a creator. The other's reaper may hold its lock at each of its attempts,
+  /// which here are few: then it is told so, and owns nothing.
   ScheduledProcess starting_main(const std::string& name) {
     return {.name = name,
             .prepare = [] { become_main(); },
             .act = [this] { open_and_allocate("frame", SegmentOwner::StartCheck::all_sessions); },
-            .conclude = [this] { return owner_ ? conclude() : 5; }};
+            .conclude = [this] { return conclude(); }};
   }
 
   ScheduledProcess with_orphan(ScheduledProcess process) const {
