@@ -5,6 +5,7 @@
 //
 //   class MyEngine {
 //    public:
+//     static constexpr std::string_view kName = "mine";
 //     static constexpr Capabilities kCapabilities = {.erase = true};
 //     explicit MyEngine(EngineSettings settings);
 //     Client client(int id);                         // Client: StoreResponse apply(const StoreOperation&)

@@ -152,8 +152,7 @@ Isolated::Outcome Isolated::run(const std::function<std::string(Isolated&)>& fun
     const auto left =
         std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     pollfd readable{pipe[0], POLLIN, 0};
-    const int ready =
-        ::poll(&readable, 1, static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 200)));
+    const int ready = ::poll(&readable, 1, static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 200)));
     hung = ready == 0 && left.count() <= 0;
     if (hung || end.seen() != 0) {
       ::kill(child, SIGKILL);

@@ -1,5 +1,6 @@
 #pragma once
-// Claims A1 to A12 and S1, S2, for any engine under test. What an engine declares that it cannot do is not registered.
+// Claim S1 and the claims A1 to A12 that any engine under test can be asked; what it declares that it cannot do is not
+// registered. A4, A8, A9 and A13 are in contract_claims.cpp, S2 in history_claims.h, the others beside them by their rooms.
 //
 //   add_store_claims<harness::SimpleEngine>(registry);
 //
