@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,7 +43,9 @@ class Scratch {
  public:
   Scratch() {
     std::string pattern = "/dev/shm/touchstone-verify-XXXXXX";
-    if (::mkdtemp(pattern.data()) != nullptr) path_ = pattern;
+    if (::mkdtemp(pattern.data()) == nullptr) return;
+    path_ = pattern;
+    ::chmod(path_.c_str(), 0711);  // a claim may act as another user in a directory of its own in there
   }
   ~Scratch() {
     std::error_code ignored;
