@@ -1,34 +1,21 @@
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <string>
+
+#include "harness/tool_run.h"
 
 namespace touchstone::harness {
 namespace {
 
 namespace fs = std::filesystem;
 
-struct Outcome {
-  int status = -1;
-  std::string output;
-};
-
-Outcome run_after(const std::string& writer, const std::string& arguments) {
-  const std::string command = writer + TOUCHSTONE_TOOL + " check " + arguments + " 2>&1";
-  Outcome out;
-  std::FILE* pipe = popen(command.c_str(), "r");
-  if (pipe == nullptr) return out;
-  char block[4096];
-  while (const std::size_t got = std::fread(block, 1, sizeof block, pipe)) out.output.append(block, got);
-  const int status = pclose(pipe);
-  out.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return out;
+ToolRun run_after(const std::string& writer, const std::string& arguments) {
+  return run_shell(writer + TOUCHSTONE_TOOL + " check " + arguments);
 }
 
-Outcome run(const std::string& arguments) {
+ToolRun run(const std::string& arguments) {
   return run_after("", arguments);
 }
 
@@ -66,7 +53,7 @@ TEST_F(CheckCommand, ExitStatusSaysTheWorstVerdict) {
 }
 
 TEST_F(CheckCommand, AMalformedFileIsNamedWithItsLineAndTheOthersAreStillChecked) {
-  const Outcome mixed = run(broken_ + " " + bad_);
+  const ToolRun mixed = run(broken_ + " " + bad_);
   EXPECT_EQ(mixed.status, 65);
   EXPECT_NE(mixed.output.find(broken_ + ":2: client 1 completes"), std::string::npos) << mixed.output;
   EXPECT_NE(mixed.output.find(bad_ + ": not-linearizable"), std::string::npos) << mixed.output;
@@ -75,7 +62,7 @@ TEST_F(CheckCommand, AMalformedFileIsNamedWithItsLineAndTheOthersAreStillChecked
 // The writer never ends: only a verdict at the violation ends this.
 TEST_F(CheckCommand, AnEndlessPipeGetsItsVerdictAtTheFirstViolation) {
   const std::string endless = "(cat " + bad_ + "; yes noise) | ";
-  const Outcome refuted = run_after(endless, "-");
+  const ToolRun refuted = run_after(endless, "-");
   EXPECT_EQ(refuted.status, 1);
   EXPECT_NE(refuted.output.find("-: not-linearizable (1 operations, "), std::string::npos) << refuted.output;
   EXPECT_NE(refuted.output.find("\n  line 2: nothing explains read by client 0 = 1"), std::string::npos)
@@ -92,7 +79,7 @@ TEST_F(CheckCommand, WrongUsageExitsWith64) {
 }
 
 TEST_F(CheckCommand, PrintsOneJsonObjectALine) {
-  const Outcome json = run("--json " + good_ + " " + bad_);
+  const ToolRun json = run("--json " + good_ + " " + bad_);
   EXPECT_EQ(json.output.find("{\"file\":\"" + good_ +
                              "\",\"verdict\":\"linearizable\",\"operations\":1,\"clients\":1,\"seconds\":"),
             0U)

@@ -1,31 +1,18 @@
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <string>
+
+#include "harness/tool_run.h"
 
 namespace touchstone::harness {
 namespace {
 
 namespace fs = std::filesystem;
 
-struct Outcome {
-  int status = -1;
-  std::string output;
-};
-
-Outcome run(const std::string& arguments) {
-  const std::string command = std::string(TOUCHSTONE_TOOL) + " " + arguments + " 2>&1";
-  Outcome out;
-  std::FILE* pipe = popen(command.c_str(), "r");
-  if (pipe == nullptr) return out;
-  char block[4096];
-  while (const std::size_t got = std::fread(block, 1, sizeof block, pipe)) out.output.append(block, got);
-  const int status = pclose(pipe);
-  out.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return out;
+ToolRun run(const std::string& arguments) {
+  return run_shell(std::string(TOUCHSTONE_TOOL) + " " + arguments);
 }
 
 class ConvertCommand : public ::testing::Test {
@@ -57,15 +44,15 @@ TEST_F(ConvertCommand, WritesEveryFormatThatCheckReads) {
   EXPECT_EQ(run("convert " + good_ + " " + first).status, 0);
   EXPECT_EQ(run("convert " + first + " " + second).status, 0);
   EXPECT_EQ(run("convert " + second + " " + third).status, 0);
-  const Outcome checked = run("check " + first + " " + second + " " + third);
+  const ToolRun checked = run("check " + first + " " + second + " " + third);
   EXPECT_EQ(checked.status, 0) << checked.output;
-  const Outcome piped = run("convert " + third + " - --to binary | " + TOUCHSTONE_TOOL + " check -");
+  const ToolRun piped = run("convert " + third + " - --to binary | " + TOUCHSTONE_TOOL + " check -");
   EXPECT_NE(piped.output.find("-: linearizable (1 operations"), std::string::npos) << piped.output;
 }
 
 TEST_F(ConvertCommand, SaysWhyItCannot) {
   const std::string out = (folder_ / "out.edn").string();
-  const Outcome nameless = run("convert " + good_ + " " + (folder_ / "out").string());
+  const ToolRun nameless = run("convert " + good_ + " " + (folder_ / "out").string());
   EXPECT_EQ(nameless.status, 64);
   EXPECT_NE(nameless.output.find("--to jsonl, edn or binary is needed"), std::string::npos)
       << nameless.output;
@@ -74,7 +61,7 @@ TEST_F(ConvertCommand, SaysWhyItCannot) {
            "{\"touchstone\":\"history\",\"version\":1,\"kind\":\"store\"}\n"
            "{\"client\":\"1\",\"call\":1,\"return\":2,\"outcome\":\"ok\",\"f\":\"version\","
            "\"result\":{\"version\":0}}\n");
-  const Outcome refused = run("convert " + store + " " + out);
+  const ToolRun refused = run("convert " + store + " " + out);
   EXPECT_EQ(refused.status, 65);
   EXPECT_NE(refused.output.find("an EDN history is of registers, not of a store"), std::string::npos)
       << refused.output;

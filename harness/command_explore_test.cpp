@@ -6,11 +6,12 @@
 #include <unistd.h>
 
 #include <array>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
+
+#include "harness/tool_run.h"
 
 namespace touchstone::harness {
 namespace {
@@ -29,13 +30,9 @@ class ExploreCommand : public testing::Test {
   }
 
   int touchstone(const std::string& arguments) {
-    FILE* pipe = ::popen(("'" TOUCHSTONE_TOOL "' " + arguments + " 2>&1").c_str(), "r");
-    std::array<char, 4096> buffer;
-    output_.clear();
-    while (std::size_t n = std::fread(buffer.data(), 1, buffer.size(), pipe))
-      output_.append(buffer.data(), n);
-    const int status = ::pclose(pipe);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    ToolRun run = run_shell("'" TOUCHSTONE_TOOL "' " + arguments);
+    output_ = std::move(run.output);
+    return run.status;
   }
 
   /// What follows `replay: ` in the last output, without the tool.

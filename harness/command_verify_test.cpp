@@ -1,16 +1,14 @@
 // The tool as a person or a CI job calls it: statuses, the shape of its output, and what it says about wrong words.
 
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
-#include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "harness/duration_option.h"
+#include "harness/tool_run.h"
 
 namespace touchstone::harness {
 namespace {
@@ -21,13 +19,9 @@ class VerifyCommand : public testing::Test {
   ~VerifyCommand() override { std::filesystem::remove_all(out_); }
 
   int touchstone(const std::string& arguments) {
-    FILE* pipe = ::popen(("'" TOUCHSTONE_TOOL "' " + arguments + " 2>&1").c_str(), "r");
-    std::array<char, 4096> buffer;
-    output_.clear();
-    while (std::size_t n = std::fread(buffer.data(), 1, buffer.size(), pipe))
-      output_.append(buffer.data(), n);
-    const int status = ::pclose(pipe);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    ToolRun run = run_shell("'" TOUCHSTONE_TOOL "' " + arguments);
+    output_ = std::move(run.output);
+    return run.status;
   }
 
   std::filesystem::path out_;

@@ -10,6 +10,7 @@
 #include "harness/history_format.h"
 #include "harness/history_jsonl.h"
 #include "harness/history_random.h"
+#include "harness/parsed_history.h"
 #include "model/checker.h"
 
 namespace touchstone::harness {
@@ -18,21 +19,6 @@ namespace {
 using model::Answer;
 using model::History;
 using model::Outcome;
-
-History parsed(std::string_view text, HistoryFormat format = HistoryFormat::kAuto) {
-  auto read = parse_history(text, "text", format);
-  if (const auto* bad = std::get_if<MalformedHistory>(&read)) {
-    ADD_FAILURE() << to_text(*bad);
-    return History();
-  }
-  return std::get<History>(std::move(read));
-}
-
-std::string problem(std::string_view text, HistoryFormat format = HistoryFormat::kAuto) {
-  const auto read = parse_history(text, "text", format);
-  const auto* bad = std::get_if<MalformedHistory>(&read);
-  return bad != nullptr ? to_text(*bad) : "no problem";
-}
 
 std::string as_jsonl(const History& history) {
   std::ostringstream out;

@@ -8,6 +8,7 @@
 
 #include "harness/history_jsonl.h"
 #include "harness/history_random.h"
+#include "harness/parsed_history.h"
 #include "model/checker.h"
 
 namespace touchstone::harness {
@@ -17,21 +18,6 @@ using model::Answer;
 using model::History;
 using model::HistoryKind;
 using model::Outcome;
-
-History parsed(std::string_view text, HistoryFormat format = HistoryFormat::kAuto) {
-  auto read = parse_history(text, "text", format);
-  if (const auto* bad = std::get_if<MalformedHistory>(&read)) {
-    ADD_FAILURE() << to_text(*bad);
-    return History();
-  }
-  return std::get<History>(std::move(read));
-}
-
-std::string problem(std::string_view text, HistoryFormat format = HistoryFormat::kAuto) {
-  const auto read = parse_history(text, "text", format);
-  const auto* bad = std::get_if<MalformedHistory>(&read);
-  return bad != nullptr ? to_text(*bad) : "no problem";
-}
 
 TEST(EtcdLog, TakesTabsSpacesAndNoise) {
   const History history = parsed(
