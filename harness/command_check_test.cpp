@@ -49,7 +49,24 @@ TEST_F(CheckCommand, ExitStatusSaysTheWorstVerdict) {
   EXPECT_EQ(run(good_).status, 0);
   EXPECT_EQ(run(bad_).status, 1);
   EXPECT_EQ(run(good_ + " " + bad_).status, 1);
-  EXPECT_EQ(run(file("empty.log", "")).status, 0);
+}
+
+TEST_F(CheckCommand, SaysThatAnEmptyHistoryWasNotChecked) {
+  const ToolRun empty = run(file("empty.log", ""));
+  EXPECT_EQ(empty.status, 0);
+  EXPECT_NE(empty.output.find("nothing was checked"), std::string::npos) << empty.output;
+  EXPECT_EQ(run(good_).output.find("nothing was checked"), std::string::npos);
+  const ToolRun noise = run_after("echo noise | ", "- --format etcd");
+  EXPECT_NE(noise.output.find("nothing was checked"), std::string::npos) << noise.output;
+}
+
+TEST_F(CheckCommand, AVerdictThatCannotBePrintedIsNoSuccess) {
+  for (const std::string option : {"", "--json "}) {
+    const ToolRun full = run_shell("(" TOUCHSTONE_TOOL " check " + option + good_ + " > /dev/full)");
+    EXPECT_EQ(full.status, 73);
+    EXPECT_EQ(full.output, "touchstone: the standard output cannot be written\n");
+  }
+  EXPECT_EQ(run_shell(TOUCHSTONE_TOOL " --help > /dev/full").status, 73);
 }
 
 TEST_F(CheckCommand, AMalformedFileIsNamedWithItsLineAndTheOthersAreStillChecked) {

@@ -35,17 +35,11 @@ class EdnParser {
   explicit EdnParser(const std::string& name) : name_(name), open_(history_) {}
 
   HistoryOrError run(std::string_view text) {
-    EdnReader reader(text);
-    reader.enter();
-    for (;;) {
-      const std::size_t line = reader.line();
-      const EdnOrProblem next = reader.next();
-      if (std::holds_alternative<EdnEnd>(next)) break;
-      if (const auto* bad = std::get_if<EdnProblem>(&next))
-        return MalformedHistory{name_, bad->line, bad->problem};
+    const auto bad = each_edn_form(text, [this](const Edn& map) {
       ++time_;
-      if (auto problem = take(std::get<Edn>(next))) return MalformedHistory{name_, line, *std::move(problem)};
-    }
+      return take(map);
+    });
+    if (bad) return MalformedHistory{name_, bad->line, bad->problem};
     open_.finish();
     return std::move(history_);
   }

@@ -87,4 +87,20 @@ class EdnReader {
   EdnProblem problem_;
 };
 
+/// Gives every form of the text, or of the one vector or list that it is, to take(form), which says what is wrong with it or
+/// nothing. The first problem, if there is one.
+template <class Take>
+std::optional<EdnProblem> each_edn_form(std::string_view text, Take take) {
+  EdnReader reader(text);
+  reader.enter();
+  for (;;) {
+    const std::size_t line = reader.line();
+    EdnOrProblem next = reader.next();
+    if (std::holds_alternative<EdnEnd>(next)) return std::nullopt;
+    if (auto* bad = std::get_if<EdnProblem>(&next)) return std::move(*bad);
+    if (std::optional<std::string> problem = take(std::get<Edn>(next)))
+      return EdnProblem{line, *std::move(problem)};
+  }
+}
+
 }  // namespace touchstone::harness

@@ -39,7 +39,10 @@ StreamEnd HistoryStream::finish() {
   if (auto bad = take_line(rest_)) return *std::move(bad);
   rest_.clear();
   if (auto end = advance(true)) return *std::move(end);
-  if (checker_.inconclusive().empty()) return StreamVerdict{model::Answer::kLinearizable, "", 0, operations_};
+  if (checker_.inconclusive().empty()) {
+    const char* reason = operations_ == 0 ? model::kNothingWasChecked : "";
+    return StreamVerdict{model::Answer::kLinearizable, reason, 0, operations_};
+  }
   return StreamVerdict{model::Answer::kInconclusive, checker_.inconclusive(), 0, operations_};
 }
 

@@ -5,10 +5,19 @@
 #include <CLI/Formatter.hpp>
 #include <cstdio>
 #include <exception>
+#include <iostream>
 
 #include "harness/commands.h"
 
-int main(int argc, char** argv) {
+namespace {
+
+/// False if something that was printed did not arrive: the disk is full, the terminal is gone.
+bool everything_arrived() {
+  std::cout.flush();
+  return std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout.good();
+}
+
+int run(int argc, char** argv) {
   using namespace touchstone::harness;
   CLI::App app{"Touchstone: check what an optimistic engine promises, reproduce what breaks it."};
   app.require_subcommand(0, 1);
@@ -27,6 +36,8 @@ int main(int argc, char** argv) {
     const int code = app.exit(error);
     return code == 0 ? 0 : kExitUsage;
   } catch (const std::exception& error) {
+    // fmt throws when it cannot print; main() says that better.
+    if (std::ferror(stdout) != 0) return kExitCannotWrite;
     std::fprintf(stderr, "touchstone: %s\n", error.what());
     return kExitInternal;
   }
@@ -35,4 +46,13 @@ int main(int argc, char** argv) {
     return kExitUsage;
   }
   return exit_status;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const int status = run(argc, argv);
+  if (everything_arrived()) return status;
+  std::fputs("touchstone: the standard output cannot be written\n", stderr);
+  return touchstone::harness::kExitCannotWrite;
 }

@@ -351,6 +351,7 @@ class Checker {
       verdict_.reason = unknown_;
     } else {
       verdict_.answer = Answer::kLinearizable;
+      if (history_.operations.empty()) verdict_.reason = kNothingWasChecked;
       if (options_.witness) verdict_.witness = merge();
     }
     return std::move(verdict_);

@@ -32,6 +32,9 @@ namespace touchstone::model {
 
 enum class Answer { kLinearizable, kNotLinearizable, kInconclusive };
 
+/// Why a yes about an empty history says nothing.
+inline constexpr const char* kNothingWasChecked = "it has no operations: nothing was checked";
+
 enum class Method { kNothingToDo, kVersions, kUniqueValues, kGlobalVersions, kDepthFirst, kBreadthFirst };
 
 /// Which methods may be used; tests compare them by switching all but one off.
@@ -86,9 +89,9 @@ struct Verdict {
   Answer answer = Answer::kInconclusive;
   std::vector<OperationNumber> witness;  ///< an order that explains everything; without what never happened
   std::vector<Refutation> refutations;   ///< one for each partition that was refuted
-  std::string reason;
-  std::uint64_t steps = 0;           ///< specification steps tried by the general searches
-  std::uint64_t configurations = 0;  ///< the most that were held at once
+  std::string reason;                    ///< also of a yes that says nothing: there were no operations
+  std::uint64_t steps = 0;               ///< specification steps tried by the general searches
+  std::uint64_t configurations = 0;      ///< the most that were held at once
   std::uint32_t partitions = 0;
 };
 

@@ -47,8 +47,11 @@ class GlobalVersions {
       if (!commit(version)) return std::move(result_);
     }
     observe();
-    if (next_return() != kNever) return refuse(stuck(), "");
-    result_.linearizable = true;
+    if (next_return() == kNever) {
+      result_.linearizable = true;
+    } else {
+      refuse(stuck(), "");
+    }
     return std::move(result_);
   }
 
@@ -65,7 +68,7 @@ class GlobalVersions {
     return spec_.advance(state_, call.operation, call.response ? &*call.response : nullptr);
   }
 
-  GlobalVersionsResult refuse(OperationNumber failing, std::string reason) {
+  void refuse(OperationNumber failing, std::string reason) {
     if (reason.empty()) {
       const auto illegal = advance(failing);
       reason = illegal ? illegal->reason : "what it saw is not in its time";
@@ -74,7 +77,6 @@ class GlobalVersions {
     result_.failing = failing;
     result_.state = describe(state_);
     result_.reason = std::move(reason);
-    return std::move(result_);
   }
 
   /// A commit of unknown outcome may have come in between without its version being seen.

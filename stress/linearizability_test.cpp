@@ -10,7 +10,7 @@
 
 #include "harness/reference_engine.h"
 #include "harness/suite.h"
-#include "model/checker.h"
+#include "model/explanation.h"
 #include "stress/crowd.h"
 #include "stress/scale.h"
 
@@ -21,16 +21,6 @@ using namespace touchstone::engine;
 using harness::Seed;
 using harness::Stream;
 using Native = NativePlatform;
-
-/// Why the history is not linearizable, for a person.
-std::string explain(const model::History& history, const model::Verdict& verdict) {
-  std::string text = model::name(verdict.answer) + (": " + verdict.reason);
-  for (const auto& refutation : verdict.refutations) {
-    text += "\n" + refutation.reason;
-    if (refutation.failing) text += "\nat " + describe(history, history.operations[*refutation.failing]);
-  }
-  return text;
-}
 
 // Danger: an answer that no order of the calls explains: a commit that overlooked a conflict, a conflict that never was, a snapshot
 // out of time. Interleaving: six clients with recent and stale versions on few overlapping paths, in every mode of the store. The
@@ -55,7 +45,7 @@ TEST(Linearizability, HistoriesOfSixThreadsHaveAnOrderThatExplainsThem) {
     const auto history = harness::run_on_threads<harness::ReferenceEngine>(settings, workload, stream);
     const auto verdict = model::check(history);
     ASSERT_EQ(verdict.answer, model::Answer::kLinearizable)
-        << "round " << round << ": " << explain(history, verdict);
+        << "round " << round << ": " << model::explain(history, verdict);
     if (round % 10 == 0) {
       EXPECT_EQ(model::verify_witness(history, verdict.witness), std::nullopt);
     }

@@ -4,16 +4,6 @@
 
 namespace touchstone::stress {
 
-std::string explain(const model::History& history, const model::Verdict& verdict) {
-  std::string text = fmt::format("{}: {}", model::name(verdict.answer), verdict.reason);
-  for (const auto& refutation : verdict.refutations) {
-    text += "\n" + refutation.reason;
-    if (refutation.failing)
-      text += "\nat " + model::describe(history, history.operations[*refutation.failing]);
-  }
-  return text;
-}
-
 void keep(const harness::ClaimRun& run, const harness::Workload& workload, const model::History& history) {
   if (run.artifact() == nullptr) return;
   run.artifact()->write("scenario.txt", harness::describe(workload));

@@ -9,13 +9,10 @@
 
 #include "harness/history_jsonl.h"
 #include "harness/suite.h"
-#include "model/checker.h"
+#include "model/explanation.h"
 #include "stress/claims/claims.h"
 
 namespace touchstone::stress {
-
-/// Why no order explains the history, or that none was found in time.
-std::string explain(const model::History& history, const model::Verdict& verdict);
 
 /// Keeps workload and history where a person looks for them.
 void keep(const harness::ClaimRun& run, const harness::Workload& workload, const model::History& history);
@@ -45,8 +42,8 @@ void every_history_is_linearizable(harness::ClaimRun& run) {
     }
     keep(run, workload, history);
     if (verdict.answer == model::Answer::kInconclusive)
-      throw harness::ClaimInconclusive(explain(history, verdict));
-    run.require(false, "{}", explain(history, verdict));
+      throw harness::ClaimInconclusive(model::explain(history, verdict));
+    run.require(false, "{}", model::explain(history, verdict));
   });
 }
 
