@@ -26,6 +26,7 @@ struct Node {
   std::uint64_t bits = 0;
   std::string text;
   typename P::template atomic<Node*> older{nullptr};
+  Node* next = nullptr;  ///< in the NodeList that owns it
 };
 
 /// A kind and bits that somebody else owns.

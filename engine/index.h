@@ -121,8 +121,9 @@ class Index {
   }
 
   void grow(std::size_t capacity) {
-    tables_.push_back(std::make_unique<Table>(capacity));
-    for (auto& cell : cells_) put(*tables_.back(), cell->path(), cell.get());
+    auto table = std::make_unique<Table>(capacity);
+    for (auto& cell : cells_) put(*table, cell->path(), cell.get());
+    tables_.push_back(std::move(table));  // only when it is whole: making it may run out of memory
     table_.store(tables_.back().get(), std::memory_order_release);  // partner: look_up()
   }
 

@@ -63,8 +63,7 @@ class Reclaimer {
 
   /// Makes sure that keep() has the memory it needs for `values` values.
   static void reserve(std::size_t values, Slot<P>& mine) {
-    if (mine.retired.capacity() - mine.retired.size() < values || mine.spare.size() < values)
-      reserve_more(values, mine);
+    while (mine.spare.size() < values) mine.spare.push(new Node<P>);
   }
 
   /// Disposes of the value of a locked cell that is about to be replaced at version `now`: into the chain if a snapshot may want
@@ -94,13 +93,12 @@ class Reclaimer {
     std::erase_if(mine.readers, gone);
     if (!mine.readers.empty()) return;
     mine.counters.nodes_freed.add(mine.waiting.size());
-    for (Node<P>* node : mine.waiting) delete node;
     mine.waiting.clear();
     slots_.for_each([&mine](const Slot<P>& slot) {
       const std::uint64_t reading = slot.reading.load();  // R3
       if (reading % 2 == 1) mine.readers.emplace_back(&slot, reading);
     });
-    std::swap(mine.waiting, mine.retired);
+    mine.waiting.swap(mine.retired);
   }
 
  private:
@@ -124,14 +122,8 @@ class Reclaimer {
     if (++cell.chain_length >= cell.trim_at) trim(cell, now, mine);
   }
 
-  [[gnu::noinline]] static void reserve_more(std::size_t values, Slot<P>& mine) {
-    mine.retired.reserve(mine.retired.size() + kBatch + values);
-    while (mine.spare.size() < values) mine.spare.push_back(new Node<P>);
-  }
-
   static Node<P>* take_spare(std::uint64_t word, std::uint64_t bits, Slot<P>& mine) {
-    Node<P>* node = mine.spare.back();
-    mine.spare.pop_back();
+    Node<P>* node = mine.spare.pop();
     node->version = word::version(word);
     node->kind = word::kind(word);
     node->bits = bits;
@@ -139,8 +131,8 @@ class Reclaimer {
     return node;
   }
 
-  void retire(Node<P>* node, Slot<P>& mine) {
-    mine.retired.push_back(node);
+  void retire(Node<P>* node, Slot<P>& mine) noexcept {
+    mine.retired.push(node);
     if (mine.retired.size() < kBatch) return;
     try {
       collect(mine);
@@ -148,7 +140,7 @@ class Reclaimer {
     }
   }
 
-  static void unlink_unneeded(Cell<P>& cell, Version now, const Pins& pins, Slot<P>& mine) {
+  static void unlink_unneeded(Cell<P>& cell, Version now, const Pins& pins, Slot<P>& mine) noexcept {
     auto* link = &cell.older;
     Version newer = now;
     std::uint32_t length = 0;
@@ -160,7 +152,7 @@ class Reclaimer {
         newer = node->version;
         ++length;
       } else {
-        mine.retired.push_back(node);
+        mine.retired.push(node);
         link->store(older);  // R3
       }
       node = older;

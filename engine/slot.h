@@ -17,6 +17,7 @@
 
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "engine/cell.h"
@@ -33,6 +34,42 @@ struct Pin {
   static constexpr bool is_opening(std::uint64_t pin) { return (pin & 2) != 0; }
 };
 
+/// Nodes that are in no cell any more, or not yet. Linked through themselves, so that taking one in cannot fail.
+template <Platform P>
+class NodeList {
+ public:
+  NodeList() = default;
+  ~NodeList() { clear(); }
+  NodeList(const NodeList&) = delete;
+  NodeList& operator=(const NodeList&) = delete;
+
+  std::size_t size() const { return size_; }
+
+  void push(Node<P>* node) noexcept {
+    node->next = std::exchange(first_, node);
+    ++size_;
+  }
+
+  Node<P>* pop() noexcept {
+    --size_;
+    return std::exchange(first_, first_->next);
+  }
+
+  /// Frees them.
+  void clear() noexcept {
+    while (size_ != 0) delete pop();
+  }
+
+  void swap(NodeList& other) noexcept {
+    std::swap(first_, other.first_);
+    std::swap(size_, other.size_);
+  }
+
+ private:
+  Node<P>* first_ = nullptr;
+  std::size_t size_ = 0;
+};
+
 template <Platform P>
 struct alignas(128) Slot {
   typename P::template atomic<std::uint64_t> phase{0};
@@ -42,10 +79,10 @@ struct alignas(128) Slot {
   Slot* next = nullptr;  ///< written once, before the slot is published
 
   // Only for its user, and for Slots::for_each_free:
-  std::vector<Node<P>*> retired;                               ///< unlinked, not yet waited for
-  std::vector<Node<P>*> waiting;                               ///< unlinked, waiting for `readers`
+  NodeList<P> retired;                                         ///< unlinked, not yet waited for
+  NodeList<P> waiting;                                         ///< unlinked, waiting for `readers`
   std::vector<std::pair<const Slot*, std::uint64_t>> readers;  ///< were odd when `waiting` was filled
-  std::vector<Node<P>*> spare;                                 ///< so that keeping an old value cannot fail
+  NodeList<P> spare;                                           ///< so that keeping an old value cannot fail
   std::vector<Held<P>> held;                                   ///< the scratch of Committer
 };
 
@@ -53,13 +90,6 @@ template <Platform P>
 class Slots {
  public:
   Slots() = default;
-  ~Slots() {
-    for (auto& slot : all_) {
-      for (auto* list : {&slot->retired, &slot->waiting, &slot->spare}) {
-        for (Node<P>* node : *list) delete node;
-      }
-    }
-  }
   Slots(const Slots&) = delete;
   Slots& operator=(const Slots&) = delete;
 

@@ -1,0 +1,203 @@
+// What becomes of a store when memory runs out at any allocation of a call: nothing is committed by halves, nothing is lost, and
+// the next call works. The global operator new fails once, at the n-th allocation of the call, for every n that there is.
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <new>
+#include <thread>
+
+#include "engine/store.h"
+
+namespace {
+
+constexpr int kNever = -1;
+thread_local int allocations_left = kNever;  ///< before one fails
+
+void* allocate(std::size_t size, std::size_t alignment) {
+  if (allocations_left == 0) {
+    allocations_left = kNever;
+    throw std::bad_alloc();
+  }
+  if (allocations_left > 0) --allocations_left;
+  const std::size_t whole = (size + alignment - 1) / alignment * alignment;
+  if (void* memory = std::aligned_alloc(alignment, whole == 0 ? alignment : whole)) return memory;
+  throw std::bad_alloc();
+}
+
+}  // namespace
+
+void* operator new(std::size_t size) {
+  return allocate(size, alignof(std::max_align_t));
+}
+void* operator new(std::size_t size, std::align_val_t alignment) {
+  return allocate(size, static_cast<std::size_t>(alignment));
+}
+void operator delete(void* memory) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::align_val_t) noexcept {
+  std::free(memory);
+}
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
+  std::free(memory);
+}
+
+namespace touchstone::engine {
+namespace {
+
+/// Calls `call` until it needs no more than the allocations it is given: 0, 1, 2, ... Returns how often it failed; `after_failure`
+/// is called after each.
+template <class Call, class Check>
+int fail_at_every_allocation(Call call, Check after_failure) {
+  for (int failures = 0;; ++failures) {
+    allocations_left = failures;
+    try {
+      call();
+      const bool all_used =
+          allocations_left == kNever;  // swallowed on the way: allowed where nothing depends on it
+      allocations_left = kNever;
+      if (!all_used) return failures;
+    } catch (const std::bad_alloc&) {
+      after_failure();
+    }
+  }
+}
+
+std::string text(int generation) {
+  return "a text that is longer than what fits into a string itself, number " + std::to_string(generation);
+}
+
+std::string path(int i) {
+  return "zone.whose_paths_need_memory_when_they_are_spelt_out." + std::to_string(i);
+}
+
+WriteSet write_all(int texts, int generation) {
+  WriteSet writes;
+  for (int i = 0; i < texts; ++i) writes.set(path(i), text(generation));
+  return writes;
+}
+
+struct Shape {
+  int texts;        ///< paths that hold one
+  int generations;  ///< of older values that an open snapshot each holds
+  int fresh;        ///< paths that the commit makes
+};
+
+class OutOfMemory : public testing::TestWithParam<Shape> {};
+
+// The danger: a commit has announced itself and taken its version, and then an allocation fails. It cannot go back, and going on
+// needs the memory. The shapes are those that want much at that moment: more texts to retire in one commit than any batch, long
+// chains of which everything may go at once because their snapshots have just closed, and both. The oracle is the snapshot before
+// and after: a failed call has changed neither version nor state, and the store goes on working.
+TEST_P(OutOfMemory, ACommitHappensWholeOrNotAtAll) {
+  const Shape& shape = GetParam();
+  Store<> store;
+  std::vector<Snapshot<NativePlatform>> open;
+  for (int generation = 0; generation <= shape.generations; ++generation) {
+    ASSERT_TRUE(std::holds_alternative<Committed>(
+        store.compare_and_swap(store.version(), write_all(shape.texts, generation))));
+    if (generation < shape.generations) open.push_back(store.snapshot());
+  }
+  open.clear();
+  const Version before = store.version();
+  const auto state = store.read("zone");
+  WriteSet writes = write_all(shape.texts, -1);
+  for (int i = 0; i < shape.fresh; ++i) writes.set("fresh." + std::to_string(i), text(i));
+  CommitResult result;
+  const int failures = fail_at_every_allocation([&] { result = store.compare_and_swap(before, writes); },
+                                                [&] {
+                                                  ASSERT_EQ(store.version(), before);
+                                                  ASSERT_EQ(store.read("zone"), state);
+                                                  ASSERT_FALSE(store.read("fresh"));
+                                                });
+  EXPECT_GT(failures, shape.texts) << "the loop never reached the allocations of the commit";
+  ASSERT_TRUE(std::holds_alternative<Committed>(result));
+  EXPECT_EQ(store.version(), before + 1);
+  EXPECT_EQ(store.read(path(0))->text(), text(-1));
+  store.reclaim();
+  store.reclaim();
+  const Statistics counts = store.statistics();
+  EXPECT_EQ(counts.nodes_made - counts.nodes_freed, static_cast<std::uint64_t>(shape.texts + shape.fresh))
+      << "one node a text is left";
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, OutOfMemory,
+                         testing::Values(Shape{1, 0, 0}, Shape{70, 3, 0}, Shape{10, 20, 5}, Shape{70, 20, 3},
+                                         Shape{200, 2, 0}, Shape{3, 60, 0}),
+                         [](const auto& info) {
+                           return std::to_string(info.param.texts) + "Texts" +
+                                  std::to_string(info.param.generations) + "Generations" +
+                                  std::to_string(info.param.fresh) + "Fresh";
+                         });
+
+// With a snapshot open every old value is kept, so the commit needs a node for each number it replaces.
+TEST(OutOfMemory, ACommitBesideAnOpenSnapshotHappensWholeOrNotAtAll) {
+  Store<> store;
+  WriteSet numbers, more;
+  for (int i = 0; i < 100; ++i) numbers.set(path(i), i), more.set(path(i), i + 1);
+  store.compare_and_swap(0, numbers);
+  const auto held = store.snapshot();
+  const auto state = held.read("zone");
+  const int failures = fail_at_every_allocation([&] { store.compare_and_swap(1, more); },
+                                                [&] { ASSERT_EQ(store.version(), 1u); });
+  EXPECT_GT(failures, 10);  // what a failed call has set aside the next one finds
+  EXPECT_EQ(store.version(), 2u);
+  EXPECT_EQ(held.read("zone"), state);
+  EXPECT_EQ(store.read(path(7))->integer(), 8);
+}
+
+// A worker at the threshold joins the queue, which needs memory too: a failure there must not leave a claim that nobody gives back,
+// or the gate would stay shut to all others.
+TEST(OutOfMemory, AnExecutionThatEndsByItGivesItsTicketBack) {
+  Store<> store({.backoff = false, .ticket_threshold = 1});
+  store.compare_and_swap(0, WriteSet{}.set("counter", 0));
+  const Key<NativePlatform> counter = store.key("counter");
+  int runs = 0, failures = 0;
+  const auto disturbed = store.process("disturbed", {.outputs = {"counter"}}, [&](auto& context) {
+    const auto seen = context.template get<std::int64_t>(counter);
+    if (++runs % 2 == 1) {  // somebody else is faster: the first conflict earns the ticket
+      const int left = std::exchange(allocations_left, kNever);
+      std::thread([&] {
+        store.compare_and_swap(store.version(), WriteSet{}.set("counter", *seen + 10));
+      }).join();
+      allocations_left = left;
+    }
+    context.set(counter, *seen + 1);
+  });
+  failures = fail_at_every_allocation(
+      [&] {
+        runs = 0;
+        auto worker = store.worker();
+        store.execute(worker, disturbed);
+      },
+      [&] {
+        const Version now = store.version();
+        ASSERT_TRUE(
+            std::holds_alternative<Committed>(store.compare_and_swap(now, WriteSet{}.set("other", 1))))
+            << "the gate is still closed";
+      });
+  EXPECT_GT(failures, 1);
+  EXPECT_GT(store.statistics().grants, 0u);
+}
+
+// Interning makes room for more paths as it goes. Half a table must never be the one that later paths go into.
+TEST(OutOfMemory, AnInternedPathIsFoundAgainAfterAnyFailure) {
+  Store<> store;
+  int next = 0;
+  while (next < 200) {
+    const std::string name = path(next);
+    fail_at_every_allocation([&] { store.key(name); }, [&] { ASSERT_FALSE(store.read(name)); });
+    ASSERT_EQ(store.key(name), store.key(name));
+    ++next;
+  }
+  const std::uint64_t paths = store.statistics().paths;
+  EXPECT_TRUE(std::holds_alternative<Committed>(store.compare_and_swap(0, write_all(200, 1))));
+  EXPECT_EQ(store.statistics().paths, paths);
+}
+
+}  // namespace
+}  // namespace touchstone::engine
