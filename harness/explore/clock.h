@@ -24,6 +24,10 @@ class Clock {
     for (ThreadId i = 0; i < threads; ++i) entries_[i] = std::max(entries_[i], other.entries_[i]);
   }
 
+  void meet(const Clock& other, ThreadId threads) {
+    for (ThreadId i = 0; i < threads; ++i) entries_[i] = std::min(entries_[i], other.entries_[i]);
+  }
+
   void copy(const Clock& other, ThreadId threads) {
     std::copy_n(other.entries_.begin(), threads, entries_.begin());
   }

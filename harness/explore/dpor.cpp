@@ -110,23 +110,49 @@ void PartialOrderReduction::end(Scheduler& scheduler) {
   roll_back(first_new);
   if (steps_.size() < length_) steps_.resize(length_ + 64);
   for (std::size_t i = first_new; i < length_; ++i) add_step(scheduler, static_cast<Index>(i));
-  // Races are turned only now: what may be moved before the first of two events includes what came after the second.
-  for (std::size_t i = first_new; i < length_; ++i) {
-    const Event& event = scheduler.events()[i];
-    Clock clock = program_order(scheduler, static_cast<Index>(i), event.thread);
-    if (event.kind == Kind::await) race_await(scheduler, static_cast<Index>(i), clock);
-    if (event.kind == Kind::lock) {
-      race_lock(scheduler, event.previous, {event.thread, Access::write, event.object}, clock);
-    } else if (event.kind != Kind::await) {
-      race_on_object(scheduler, static_cast<Index>(i), clock);
-    }
-  }
+  const std::size_t known = races_.size();
+  for (std::size_t i = first_new; i < length_; ++i) find_races(scheduler, static_cast<Index>(i));
+  turn_again(scheduler, known, first_new);
+  for (std::size_t i = known; i < races_.size(); ++i) turn_new(scheduler, races_[i]);
   if (rules_.blocked_race) race_blocked(scheduler);
+}
+
+/// The races of earlier executions that this one repeats (R6). They need not be turned again if all that is new comes after
+/// their first event anyway.
+void PartialOrderReduction::turn_again(const Scheduler& scheduler, std::size_t known, std::size_t first_new) {
+  if (!rules_.old_races_turn || known == 0 || first_new == length_) return;
+  Clock common = steps_[first_new].clock;
+  for (std::size_t i = first_new + 1; i < length_; ++i) common.meet(steps_[i].clock, threads_);
+  for (std::size_t i = 0; i < known; ++i) {
+    const Race& race = races_[i];
+    const bool wanted = reduction_ == Reduction::optimal || race.waits;
+    if (wanted && !race.settled && !happens_before(race.first, common)) turn(scheduler, races_[i], length_);
+  }
+}
+
+void PartialOrderReduction::turn_new(const Scheduler& scheduler, Race& race) {
+  const bool source = reduction_ == Reduction::source;
+  if (source || (race.waits && rules_.waits_turn_twice))
+    turn(scheduler, race, static_cast<std::size_t>(race.second));
+  if (!source || (race.waits && rules_.waits_turn_twice)) turn(scheduler, race, length_);
+}
+
+void PartialOrderReduction::find_races(const Scheduler& scheduler, Index index) {
+  const Event& event = scheduler.events()[static_cast<std::size_t>(index)];
+  Clock clock = program_order(scheduler, index, event.thread);
+  if (event.kind == Kind::await) {
+    race_await(scheduler, index, clock);
+  } else if (event.kind == Kind::lock) {
+    race_lock(scheduler, index, event.previous, {event.thread, Access::write, event.object}, clock);
+  } else {
+    race_on_object(scheduler, index, clock);
+  }
 }
 
 void PartialOrderReduction::roll_back(std::size_t length) {
   while (!barriers_.empty() && static_cast<std::size_t>(barriers_.back().step) >= length)
     barriers_.pop_back();
+  while (!races_.empty() && static_cast<std::size_t>(races_.back().second) >= length) races_.pop_back();
   std::fill(std::begin(last_of_thread_), std::end(last_of_thread_), kNil);
   for (std::size_t i = 0; i < length; ++i) last_of_thread_[steps_[i].action.thread] = static_cast<Index>(i);
 }
@@ -209,12 +235,15 @@ void PartialOrderReduction::race_on_object(const Scheduler& scheduler, Index ind
   const Event& event = events[static_cast<std::size_t>(index)];
   if (event.slot == 0) return;
   const Access access = access_of(event);
-  const Clock own = clock;
   for (Index i = event.previous; i != kNil; i = events[static_cast<std::size_t>(i)].previous) {
     const Step& earlier = steps_[static_cast<std::size_t>(i)];
     if (dependent(earlier.action.access, access) && !happens_before(i, clock)) {
       const bool left_out = !rules_.reads_race && earlier.action.access == Access::read;
-      if (!left_out) race(i, {event.thread, turned_access(scheduler, i, index), event.object}, own);
+      if (!left_out)
+        races_.push_back({i,
+                          index,
+                          {event.thread, turned_access(scheduler, i, index), event.object},
+                          event.kind == Kind::wait});
       clock.join(earlier.clock, threads_);
     }
     if (earlier.action.access == Access::write && access != Access::notify && access != Access::park) break;
@@ -241,7 +270,7 @@ void PartialOrderReduction::race_await(const Scheduler& scheduler, Index index, 
   for (const auto& [awaits, store] : scheduler.await_candidates()) {
     if (awaits != index || happens_before(store, clock)) continue;
     if (!rules_.awaits_race_far && store != last_store(scheduler, event.previous)) continue;
-    race(store, {event.thread, Access::read, event.object}, clock);
+    races_.push_back({store, index, {event.thread, Access::read, event.object}});
   }
 }
 
@@ -253,18 +282,21 @@ PartialOrderReduction::Index PartialOrderReduction::last_store(const Scheduler& 
   return from;
 }
 
-void PartialOrderReduction::race_lock(const Scheduler& scheduler, Index last, const Action& lock,
+/// `index`: the event, or length_ if the lock was never taken.
+void PartialOrderReduction::race_lock(const Scheduler& scheduler, Index index, Index last, const Action& lock,
                                       const Clock& clock) {
   if (!rules_.locks_race) return;
   const std::vector<Event>& events = scheduler.events();
   for (Index i = last; i != kNil; i = events[static_cast<std::size_t>(i)].previous) {
     if (!takes_lock(events[static_cast<std::size_t>(i)])) continue;
-    if (!happens_before(i, clock)) race(i, lock, clock);
+    if (!happens_before(i, clock)) races_.push_back({i, index, lock});
     return;
   }
 }
 
 void PartialOrderReduction::race_blocked(Scheduler& scheduler) {
+  const auto end = static_cast<Index>(length_);
+  const std::size_t known = races_.size();
   for (ThreadId id = 0; id < threads_; ++id) {
     const Task& task = scheduler.task(id);
     if (task.state != Task::State::live || task.pending == nullptr || task.pending->object == nullptr)
@@ -274,42 +306,47 @@ void PartialOrderReduction::race_blocked(Scheduler& scheduler) {
     if (op.object->slot == 0) continue;
     const Clock clock = program_order(scheduler, kNil, id);
     const Index last = scheduler.last_event_of(op.object->slot);
-    if (op.kind == Kind::lock) race_lock(scheduler, last, {id, Access::write, op.object->name}, clock);
+    if (op.kind == Kind::lock) race_lock(scheduler, end, last, {id, Access::write, op.object->name}, clock);
     if (op.kind != Kind::await) continue;
-    const auto event = static_cast<Index>(length_);
-    const std::size_t known = scheduler.await_candidates().size();
-    scheduler.note_candidates(op, event);
-    for (std::size_t i = known; i < scheduler.await_candidates().size(); ++i) {
+    const std::size_t before = scheduler.await_candidates().size();
+    scheduler.note_candidates(op, end);
+    for (std::size_t i = before; i < scheduler.await_candidates().size(); ++i) {
       const Index store = scheduler.await_candidates()[i].second;
       if (happens_before(store, clock)) continue;
       if (!rules_.awaits_race_far && store != last_store(scheduler, last)) continue;
-      race(store, {id, Access::read, op.object->name}, clock);
+      races_.push_back({store, end, {id, Access::read, op.object->name}});
     }
   }
+  for (std::size_t i = known; i < races_.size(); ++i) turn(scheduler, races_[i], length_);
+  races_.resize(known);
 }
 
-/// Demands an execution in which `second`, which knows `clock` before it looks at its object, comes before `first`.
-void PartialOrderReduction::race(Index first, const Action& second, const Clock& clock) {
-  collect_moved(first, second, clock);
-  Node& node = nodes_[static_cast<std::size_t>(first)];
+/// Demands an execution in which the second event, and before it what came up to `end`, comes before the first.
+void PartialOrderReduction::turn(const Scheduler& scheduler, Race& race, std::size_t end) {
+  const bool executed = static_cast<std::size_t>(race.second) < length_;
+  const Clock clock = program_order(scheduler, executed ? race.second : kNil, race.action.thread);
+  collect_moved(race, clock, end);
+  Node& node = nodes_[static_cast<std::size_t>(race.first)];
   if (reduction_ == Reduction::optimal) {
-    insert_wakeup(node);
+    race.settled = insert_wakeup(node);
     return;
   }
   const ThreadMask candidates = initials();
   if ((candidates & (node.backtrack | node.sleep)) == 0) node.backtrack |= bit(moved_.front().action.thread);
 }
 
-/// What follows `first` without depending on it, then `second`.
-void PartialOrderReduction::collect_moved(Index first, const Action& second, const Clock& clock) {
+/// What follows the first event without depending on it, up to `end`, then the second.
+void PartialOrderReduction::collect_moved(const Race& race, const Clock& clock, std::size_t end) {
   moved_.clear();
-  const Step& turned = steps_[static_cast<std::size_t>(first)];
-  for (auto i = static_cast<std::size_t>(first) + 1; i < length_; ++i) {
+  before_second_ = 0;
+  const Step& turned = steps_[static_cast<std::size_t>(race.first)];
+  for (auto i = static_cast<std::size_t>(race.first) + 1; i < end; ++i) {
+    if (i == static_cast<std::size_t>(race.second)) before_second_ = moved_.size();
     const Step& step = steps_[i];
     if (step.clock.covers(turned.action.thread, turned.number)) continue;
     moved_.push_back({step.action, step.number, &step.clock});
   }
-  moved_.push_back({second, 0, &clock});
+  moved_.push_back({race.action, 0, &clock});
 }
 
 /// True if `action`, its thread's next, can be moved to the front of what was collected. `at`: where it stands there, or
@@ -343,10 +380,12 @@ ThreadMask PartialOrderReduction::initials() const {
 
 // ---------------------------------------------------------------------------------------------- wakeup trees
 
-void PartialOrderReduction::insert_wakeup(Node& node) {
+/// True if nothing that comes after the second event can change that there is nothing to insert: a sleeping thread begins
+/// what came before it.
+bool PartialOrderReduction::insert_wakeup(Node& node) {
   std::size_t at = 0;
   for (ThreadMask rest = node.sleep; rest != 0; rest &= rest - 1) {
-    if (starts(node.asleep[lowest(rest)], at)) return;
+    if (starts(node.asleep[lowest(rest)], at)) return at < before_second_;
   }
   // `list` points into wakeups_, which therefore must not move while the new branch is made.
   if (wakeups_.capacity() - wakeups_.size() < moved_.size())
@@ -358,9 +397,9 @@ void PartialOrderReduction::insert_wakeup(Node& node) {
       list = &branch.sibling;
       continue;
     }
-    if (branch.child == kNil) return;
+    if (branch.child == kNil) return false;
     if (at != moved_.size()) moved_.erase(moved_.begin() + static_cast<std::ptrdiff_t>(at));
-    if (moved_.empty()) return;
+    if (moved_.empty()) return false;
     list = &branch.child;
   }
   Index chain = kNil;
@@ -370,6 +409,7 @@ void PartialOrderReduction::insert_wakeup(Node& node) {
     chain = element;
   }
   *list = chain;
+  return false;
 }
 
 PartialOrderReduction::Index PartialOrderReduction::new_wakeup(const Action& action) {

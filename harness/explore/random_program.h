@@ -1,13 +1,13 @@
 #pragma once
 // Small random programs, to compare the reductions with the plain search on.
 //
-//   RandomProgram program = RandomProgram::draw(stream);
+//   RandomProgram program = RandomProgram::draw(stream, Shape::mixed);
 //   scheduler.run(program.body(), search, settings);
 //   program.text()      // one line a thread
 //
-// Two or three threads of up to four instructions each over two words and two mutexes: loads, stores, additions,
-// compare-exchanges, awaits, timed and untimed waits, notifications, sleeps, try_lock, and locks nested in any order. So many
-// of them deadlock, or await what never comes: that is wanted. A value type.
+// Threads of a few instructions each over two or three words and as many mutexes: loads, stores, additions, compare-exchanges,
+// awaits, timed and untimed waits, notifications, sleeps, try_lock, and locks nested in any order. So many of them deadlock,
+// or await what never comes: that is wanted. A value type.
 
 #include <cstdint>
 #include <functional>
@@ -18,9 +18,24 @@
 
 namespace touchstone::harness::explore {
 
+enum class Shape : std::uint8_t {
+  mixed,         // two or three threads of up to four instructions of every kind
+  more_threads,  // three or four threads of up to three instructions of every kind
+  locks,         // three mutexes, nested
+  waits,         // waits, notifications, awaits and sleeps
+  exchanges,     // compare-exchanges and additions
+};
+inline constexpr Shape kShapes[] = {Shape::mixed, Shape::more_threads, Shape::locks, Shape::waits,
+                                    Shape::exchanges};
+
+const char* name_of(Shape shape);
+
 class RandomProgram {
  public:
-  static RandomProgram draw(Stream& stream);
+  static RandomProgram draw(Stream& stream, Shape shape);
+
+  /// What text() says; throws std::invalid_argument for anything else.
+  static RandomProgram parse(const std::string& text);
 
   std::function<void()> body() const;
   std::string text() const;
@@ -36,7 +51,9 @@ class RandomProgram {
 
   struct State;
 
-  static std::vector<Instruction> draw_thread(Stream& stream);
+  struct Limits;
+
+  static std::vector<Instruction> draw_thread(Stream& stream, const Limits& limits);
   static void run(const Instruction& instruction, State& state, std::vector<bool>& held);
 
   std::vector<std::vector<Instruction>> threads_;
