@@ -94,7 +94,7 @@ void ClaimRun::announce() const {
 }
 
 std::vector<ClaimPart> Claim::parts() const {
-  std::vector<ClaimPart> all = {{"", technique, replay_class, weight, check}};
+  std::vector<ClaimPart> all = {{"", technique, replay_class, weight, check, repeats}};
   all.insert(all.end(), further.begin(), further.end());
   return all;
 }

@@ -68,6 +68,8 @@ struct ClaimPart {
   ReplayClass replay_class;
   unsigned weight;
   std::function<void(class ClaimRun&)> check;
+  std::vector<std::string> repeats =
+      {};  ///< options of its replay line beside round, part and engine: all or none
 };
 
 class ClaimRun {
@@ -161,7 +163,8 @@ struct Claim {
   ReplayClass replay_class = ReplayClass::workload;
   unsigned weight = 1;  ///< of its share of the budget; 0: runs once and takes what it takes
   std::function<void(ClaimRun&)> check;
-  std::vector<ClaimPart> further = {};  ///< parts (Q4)
+  std::vector<ClaimPart> further = {};    ///< parts (Q4)
+  std::vector<std::string> repeats = {};  ///< of the first part
 
   /// All of them, the first one unnamed.
   std::vector<ClaimPart> parts() const;

@@ -5,9 +5,11 @@
 
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -17,6 +19,7 @@
 #include "harness/explore/explorer.h"
 #include "harness/explore/scenario.h"
 #include "harness/failure_report.h"
+#include "harness/input_option.h"
 #include "harness/replay.h"
 #include "harness/seed.h"
 
@@ -37,7 +40,7 @@ struct Arguments {
   std::uint64_t executions = 0;
   std::string seed;
   std::string schedule;
-  std::uint32_t preemptions = 2;
+  std::optional<std::uint32_t> preemptions;
   bool weak_memory = false;
   bool native = false;
   bool trace = false;
@@ -51,6 +54,7 @@ struct Refused {
 };
 
 Scenario load(const std::string& path) {
+  if (const std::string wrong = readable_input(path); !wrong.empty()) throw Refused{kExitUsage, wrong};
   std::ifstream file(path);
   if (!file) throw Refused{kExitUsage, "cannot read the scenario " + path};
   std::ostringstream text;
@@ -76,7 +80,11 @@ explore::Options options_of(const Arguments& arguments, Algorithm usual) {
     options.seed = seed->value();
   }
   if (arguments.executions != 0) options.executions = arguments.executions;
-  options.preemptions = arguments.preemptions;
+  if (arguments.preemptions) {
+    if (options.algorithm != Algorithm::bounded)
+      throw Refused{kExitUsage, "--preemptions is the bound of --algorithm bounded"};
+    options.preemptions = *arguments.preemptions;
+  }
   options.weak_memory = arguments.weak_memory;
   options.keep_trace = arguments.trace;
   options.count_classes = explore::samples(options.algorithm) && arguments.schedule.empty();
@@ -152,21 +160,26 @@ int explore_builtin(const Arguments& arguments) {
 /// On real threads there are no points and no classes, and a failure has no schedule.
 int run_natively(const Arguments& arguments, const Scenario& scenario) {
   Report report;
-  std::optional<std::string> broken;
+  explore::NativeResult ended;
   const auto started = std::chrono::steady_clock::now();
-  while (!broken && report.executions < std::max<std::uint64_t>(arguments.executions, 1)) {
-    broken = explore::run_natively(scenario);
+  while (std::holds_alternative<explore::Held>(ended) &&
+         report.executions < std::max<std::uint64_t>(arguments.executions, 1)) {
+    ended = explore::run_natively(scenario);
     ++report.executions;
   }
+  if (const auto* refused = std::get_if<explore::NotStarted>(&ended))
+    throw Refused{kExitSystem, refused->why};
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-  report.verdict = broken ? Verdict::failed : Verdict::passed;
+  const auto* const broken = std::get_if<explore::Broken>(&ended);
+  report.verdict = broken != nullptr ? Verdict::failed : Verdict::passed;
   if (arguments.json) {
     fmt::print("{}\n", report.json("native"));
   } else {
-    fmt::print("{}: {} in {} executions on native threads\n", scenario.name, broken ? *broken : "held",
-               report.executions);
+    fmt::print("{}: {}{} in {} executions on native threads\n", scenario.name,
+               broken != nullptr && scenario.expects_failure ? "failed as expected: " : "",
+               broken != nullptr ? broken->what : "held", report.executions);
   }
-  return broken.has_value() == scenario.expects_failure ? 0 : 1;
+  return (broken != nullptr) == scenario.expects_failure ? 0 : 1;
 }
 
 int explore_scenario(const Arguments& arguments) {
@@ -176,11 +189,10 @@ int explore_scenario(const Arguments& arguments) {
   options.faults = scenario.faults;
   options.draws = scenario.draws;
   make_sound(options);
-  const Report report = run(arguments, explore::controlled_body(scenario), options);
+  Report report = run(arguments, explore::controlled_body(scenario), options);
+  report.failure_expected = scenario.expects_failure && arguments.schedule.empty();
   print_report(arguments, report, scenario.name);
-  if (scenario.expects_failure && !arguments.json && arguments.schedule.empty())
-    fmt::print("expected: failed\n");
-  return status_of(report, scenario.expects_failure && arguments.schedule.empty());
+  return status_of(report, report.failure_expected);
 }
 
 int run_command(const Arguments& arguments) {
@@ -201,11 +213,35 @@ int run_command(const Arguments& arguments) {
   }
 }
 
+/// Why a line cannot be repeated as an exploration, or nothing.
+std::string wrong_with(const ReplayLine& line) {
+  for (const ReplayOption& option : line.options) {
+    if (option.name != "scenario" && option.name != "schedule" && option.name != "weak-memory")
+      return fmt::format("explore repeats nothing by this option: \"--{}\"", option.name);
+  }
+  for (const char* name : {"scenario", "schedule"})
+    if (!line.option(name)) return fmt::format("the line has no {}: --{} is missing", name, name);
+  if (line.option("weak-memory").value_or("on") != "on")
+    return fmt::format("weak memory is on or not named: \"{}\"", *line.option("weak-memory"));
+  if (line.replay_class != ReplayClass::exact)
+    return fmt::format("a schedule is repeated exactly: \"{}\"", to_text(line.replay_class));
+  const std::string text(*line.option("schedule"));
+  const auto schedule = explore::Schedule::parse(text);
+  if (!schedule) return fmt::format("not a schedule: \"{}\"", text);
+  if (schedule->seed != line.seed.value())
+    return fmt::format("the schedule has another seed: \"{}\"", line.seed.text());
+  return "";
+}
+
 }  // namespace
 
 int replay_exploration(const ReplayLine& line) {
   constexpr std::string_view kBuiltin = "builtin:";
   Arguments arguments;
+  if (const std::string wrong = wrong_with(line); !wrong.empty()) {
+    fmt::print(stderr, "touchstone replay: {}\n", wrong);
+    return kExitUsage;
+  }
   const std::string target(line.option("scenario").value_or(""));
   if (target.starts_with(kBuiltin)) {
     arguments.builtin = target.substr(kBuiltin.size());
@@ -214,10 +250,6 @@ int replay_exploration(const ReplayLine& line) {
   }
   arguments.schedule = line.option("schedule").value_or("");
   arguments.weak_memory = line.option("weak-memory").has_value();
-  if (arguments.schedule.empty()) {
-    fmt::print(stderr, "touchstone replay: the line has no schedule\n");
-    return kExitMalformed;
-  }
   return run_command(arguments);
 }
 
@@ -225,23 +257,33 @@ void add_explore_command(CLI::App& app, int& exit_status) {
   exploration_replayer = replay_exploration;
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command =
-      app.add_subcommand("explore", "search the schedules of a scenario for one that breaks a promise");
+      app.add_subcommand("explore", "Search the schedules of a scenario for one that breaks a promise");
   command->add_option("SCENARIO", arguments->scenario,
                       "scenario file: docs/schedules.md, harness/scenarios/");
-  command->add_option("--builtin", arguments->builtin, "a canonical program instead");
+  auto* const builtin = command->add_option("--builtin", arguments->builtin, "a canonical program instead");
   command->add_flag("--list", arguments->list, "show the canonical programs and their numbers of classes");
-  command->add_option("--algorithm", arguments->algorithm,
-                      "portfolio, random, pct, pos, urw, dpor (optimal), source-dpor, plain or bounded");
-  command->add_option("--executions", arguments->executions, "how many to sample, or at most to search");
-  command->add_option("--preemptions", arguments->preemptions, "bound of the bounded search");
-  command->add_option("--seed", arguments->seed, "0x and hex digits, or decimal");
-  command->add_option("--schedule", arguments->schedule, "replay exactly this schedule");
-  command->add_flag("--weak-memory", arguments->weak_memory,
-                    "loads may see stale values, as the memory orders allow");
-  command->add_flag("--native", arguments->native,
-                    "run the scenario on real threads instead, once or --executions times");
-  command->add_flag("--trace", arguments->trace, "show the last interleaving though it passed");
+  auto* const algorithm =
+      command->add_option("--algorithm", arguments->algorithm,
+                          "portfolio, random, pct, pos, urw, dpor (optimal), source-dpor, plain or bounded");
+  auto* const executions =
+      command->add_option("--executions", arguments->executions, "how many to sample, or at most to search")
+          ->check(CLI::PositiveNumber);
+  auto* const preemptions =
+      command->add_option("--preemptions", arguments->preemptions, "bound of the bounded search (2)");
+  auto* const seed = command->add_option("--seed", arguments->seed, "0x and hex digits, or decimal");
+  auto* const schedule =
+      command->add_option("--schedule", arguments->schedule, "replay exactly this schedule");
+  auto* const weak = command->add_flag("--weak-memory", arguments->weak_memory,
+                                       "loads may see stale values, as the memory orders allow");
+  auto* const native = command->add_flag(
+      "--native", arguments->native, "run the scenario on real threads instead, once or --executions times");
+  auto* const trace =
+      command->add_flag("--trace", arguments->trace, "show the last interleaving though it passed");
   command->add_flag("--json", arguments->json, "last line of output: the result as JSON");
+  // Real threads choose for themselves, and a schedule says everything.
+  for (CLI::Option* other : {builtin, algorithm, preemptions, seed, schedule, weak, trace})
+    native->excludes(other);
+  for (CLI::Option* other : {algorithm, executions, preemptions, seed}) schedule->excludes(other);
   command->callback([arguments, &exit_status] { exit_status = run_command(*arguments); });
 }
 

@@ -148,6 +148,72 @@ TEST_F(ExploreCommand, SaysWhatWasWrongWithItsWords) {
   EXPECT_NE(output_.find(file_ + ":2: no such operation: jump"), std::string::npos) << output_;
 }
 
+// Each of these was taken for a broken promise of the engine once, or was ignored.
+TEST_F(ExploreCommand, RefusesAScenarioThatCannotBeRunAndNamesItsLine) {
+  std::string crowd = "touchstone-scenario 1\n";
+  for (int i = 1; i <= 32; ++i) crowd += "worker w" + std::to_string(i) + ": add n\n";
+  const std::pair<std::string, std::string> cases[] = {
+      {"touchstone-scenario 1\nengine threshold=0\nworker A: add n\n", ":2: threshold must be at least 1"},
+      {"touchstone-scenario 1\nworker A: add a..b\n", ":2: the path has an empty component"},
+      {"touchstone-scenario 1\ninitial n\nworker A: add n.m\n", ":3: n.m and n are parts of each other"},
+      {"touchstone-scenario 1\nworker A: add n n\n", ":2: n is named twice"},
+      {crowd, ":33: worker w32: more than 31 workers"}};
+  for (const auto& [text, what] : cases) {
+    for (const char* how : {"", " --native", " --algorithm dpor"}) {
+      EXPECT_EQ(touchstone("explore " + scenario(text) + how), 65) << output_;
+      EXPECT_NE(output_.find(file_ + what), std::string::npos) << output_;
+    }
+  }
+}
+
+TEST_F(ExploreCommand, RefusesWordsThatHaveNoMeaningTogether) {
+  const std::string ticket = std::string("explore ") + kScenarios + "ticket.scenario";
+  for (const char* words :
+       {" --native --weak-memory", " --native --algorithm dpor", " --native --seed 1", " --native --trace",
+        " --native --schedule 1:0", " --schedule 1:0 --algorithm pct", " --executions 0"})
+    EXPECT_EQ(touchstone(ticket + words), 64) << words << output_;
+  EXPECT_EQ(touchstone(ticket + " --native --weak-memory"), 64);
+  EXPECT_NE(output_.find("--weak-memory excludes --native"), std::string::npos) << output_;
+  EXPECT_EQ(touchstone(ticket + " --preemptions 1"), 64);
+  EXPECT_NE(output_.find("--preemptions is the bound of --algorithm bounded"), std::string::npos) << output_;
+  EXPECT_EQ(touchstone(std::string("explore ") + kScenarios), 64);
+  EXPECT_NE(output_.find("not a file but a directory"), std::string::npos) << output_;
+  EXPECT_EQ(touchstone("explore no/such.scenario"), 64);
+  EXPECT_NE(output_.find("no such file: no/such.scenario"), std::string::npos) << output_;
+}
+
+// Stacks of 100 TB: no thread can have one, on any machine and under any sanitizer.
+TEST_F(ExploreCommand, SaysThatTheMachineGivesNoThreads) {
+  const ToolRun run =
+      run_shell(std::string("ulimit -s 100000000000 && '" TOUCHSTONE_TOOL "' explore --native '") +
+                kScenarios + "ticket.scenario'");
+  EXPECT_EQ(run.status, 71) << run.output;
+  EXPECT_NE(run.output.find("touchstone explore: cannot start thread 1 of 2: "), std::string::npos)
+      << run.output;
+}
+
+TEST_F(ExploreCommand, SaysOfAFailureThatIsExpectedThatItIs) {
+  const std::string starving = std::string("explore ") + kScenarios + "starving.scenario";
+  EXPECT_EQ(touchstone(starving), 0) << output_;
+  EXPECT_EQ(output_.find("failed as expected: "), 0U) << output_;
+  EXPECT_EQ(touchstone("explore " + scenario("touchstone-scenario 1\nworker A: add n\nexpect failed\n")), 1);
+  EXPECT_EQ(output_.find("passed, though a failure is expected: "), 0U) << output_;
+}
+
+TEST_F(ExploreCommand, ReplayRefusesALineThatItWouldRepeatOnlyInPart) {
+  ASSERT_EQ(touchstone(std::string("explore ") + kScenarios + "starving.scenario"), 0) << output_;
+  const std::string words = replay_words();
+  EXPECT_EQ(touchstone(words + " --round 1"), 64);
+  EXPECT_NE(output_.find("\"--round\""), std::string::npos) << output_;
+  EXPECT_EQ(touchstone(words + " --weak-memory off"), 64);
+  EXPECT_EQ(touchstone(words + " --claim explore"), 64);
+  EXPECT_NE(output_.find("given twice: \"--claim\""), std::string::npos) << output_;
+  EXPECT_EQ(touchstone("replay --claim explore --class exact --seed 1 --scenario x"), 64);
+  EXPECT_NE(output_.find("--schedule is missing"), std::string::npos) << output_;
+  EXPECT_EQ(touchstone("replay --claim explore --class exact --seed 1 --scenario x --schedule y"), 64);
+  EXPECT_NE(output_.find("not a schedule: \"y\""), std::string::npos) << output_;
+}
+
 // A progress line belongs on a terminal only, so the tool is given one.
 TEST_F(ExploreCommand, ShowsItsProgressOnATerminal) {
   int terminal = -1;

@@ -25,10 +25,10 @@ struct Arguments {
   std::string out;
 };
 
-int malformed(const ReplayError& error) {
+int refuse(const ReplayError& error) {
   fmt::print(stderr, "touchstone replay: {}{}\n", error.what,
              error.word.empty() ? "" : fmt::format(": \"{}\"", error.word));
-  return kExitMalformed;
+  return kExitUsage;
 }
 
 /// Becomes the test binary; returns only when it cannot.
@@ -64,20 +64,16 @@ int replay_claim(const ReplayLine& line, const std::string& name, const Argument
   }
   const std::string engine(line.option("engine").value_or("reference"));
   const auto registry = claims_of(engine);
-  if (!registry) return malformed({"no engine has this name", engine});
+  if (!registry) return refuse({"no engine has this name", engine});
   const Claim* claim = registry->find(name);
-  if (claim == nullptr) return malformed({"the engine " + engine + " has no claim of this name", name});
+  if (claim == nullptr) return refuse({"the engine " + engine + " has no claim of this name", name});
+  if (const auto refused = refused_of(*claim, line)) return refuse(*refused);
   Seed::set_of_process(line.seed);
   fmt::print("seed {}\n{}: {}\n", line.seed.text(), claim->name, claim->promise);
   std::fflush(stdout);
   print_replay_line_on_death();
   Artifact artifact(arguments.out);
-  Replayed ended;
-  try {
-    ended = replay(*claim, line, *budget, arguments.out.empty() ? nullptr : &artifact);
-  } catch (const std::invalid_argument& wrong) {
-    return malformed({wrong.what(), ""});
-  }
+  const Replayed ended = replay(*claim, line, *budget, arguments.out.empty() ? nullptr : &artifact);
   fmt::print("{} ({})\n", to_text(ended.verdict), to_text(ended.tried));
   for (const auto& note : ended.notes) fmt::print("note: {}\n", note);
   if (ended.verdict == ClaimVerdict::held) return 0;
@@ -105,7 +101,7 @@ void add_replay_command(CLI::App& app, int& exit_status) {
   command->callback([arguments, command, &exit_status] {
     const auto parsed = parse(command->remaining());
     if (const auto* error = std::get_if<ReplayError>(&parsed)) {
-      exit_status = malformed(*error);
+      exit_status = refuse(*error);
       return;
     }
     const auto& line = std::get<ReplayLine>(parsed);

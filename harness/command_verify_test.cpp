@@ -64,13 +64,38 @@ TEST_F(VerifyCommand, ReplayTakesTheLineQuotedOrNot) {
 }
 
 TEST_F(VerifyCommand, ReplayNamesWhatItCannotRepeat) {
-  EXPECT_EQ(touchstone("replay --claim A3 --class often --seed 1"), 65);
+  EXPECT_EQ(touchstone("replay --claim A3 --class often --seed 1"), 64);
   EXPECT_NE(output_.find("\"often\""), std::string::npos) << output_;
-  EXPECT_EQ(touchstone("replay --claim Z9 --class exact --seed 1"), 65);
+  EXPECT_EQ(touchstone("replay --claim Z9 --class exact --seed 1"), 64);
   EXPECT_NE(output_.find("\"Z9\""), std::string::npos) << output_;
   EXPECT_EQ(touchstone("replay TOUCHSTONE_SEED=1 build/none/bin/none"), 65);
   EXPECT_NE(output_.find("build/none/bin/none"), std::string::npos) << output_;
-  EXPECT_EQ(touchstone("replay"), 65);
+  EXPECT_EQ(touchstone("replay"), 64);
+}
+
+// The danger: a line that was mistyped repeats something else, or nothing, and ends with `held`.
+TEST_F(VerifyCommand, ReplayRefusesWhatNothingReads) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"--claim A3 --claim A9 --class exact --seed 1", "\"--claim\""},
+      {"--claim A3 --class exact --class exact --seed 1", "\"--class\""},
+      {"--claim A3 --class exact --seed 1 --seed 2", "\"--seed\""},
+      {"--claim A3 --class exact --seed 1 --round 1 --round 2", "\"round\""},
+      {"--claim A3 --class exact --seed 1 --round one", "\"one\""},
+      {"--claim A3 --class exact --seed 1 --round -1", "\"-1\""},
+      {"--claim A3 --class exact --seed 1 --round 1x", "\"1x\""},
+      {"--claim A3 --class exact --seed 1 --round 99999999999999999999", "\"99999999999999999999\""},
+      {"--claim A3 --class exact --seed 1 --rounds 1", "\"--rounds\""},
+      {"--claim A3 --class exact --seed 1 --schedule 1:0", "\"--schedule\""},
+      {"--claim B4 --class exact --seed 1 --part nothing", "\"nothing\""},
+      {"--claim B4 --class exact --seed 1 --part schedules --schedule 1:0", "without --body"},
+      {"--claim C4 --class crash-point --seed 1 --operation a --crash-point soon", "\"soon\""}};
+  for (const auto& [words, named] : cases) {
+    EXPECT_EQ(touchstone(std::string("replay ") + words), 64) << words << output_;
+    EXPECT_NE(output_.find(named), std::string::npos) << output_;
+  }
+  EXPECT_EQ(
+      touchstone("replay --claim B4 --class exact --seed 1 --part schedules --body none --schedule 1:0"), 2)
+      << output_;
 }
 
 TEST(Duration, ReadsUnitsAndRefusesTheRest) {

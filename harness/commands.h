@@ -4,7 +4,8 @@
 // `exit_status`.
 //
 // Statuses that every subcommand shares (sysexits.h): 0 all well, 1 a claim or history failed, 2
-// inconclusive, 64 wrong usage, 65 malformed input, 73 an output that cannot be written, 70 a defect of the tool itself.
+// inconclusive, 64 wrong usage, 65 malformed input, 71 the system gave too little (threads), 73 an output that cannot be
+// written, 70 a defect of the tool itself.
 
 #include <CLI/App.hpp>
 
@@ -15,6 +16,7 @@ namespace touchstone::harness {
 inline constexpr int kExitUsage = 64;
 inline constexpr int kExitMalformed = 65;
 inline constexpr int kExitInternal = 70;
+inline constexpr int kExitSystem = 71;
 inline constexpr int kExitCannotWrite = 73;
 
 void add_check_command(CLI::App& app, int& exit_status);

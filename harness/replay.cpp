@@ -88,8 +88,12 @@ Parsed parse_claim(const Words& words, std::size_t at) {
     const std::string name = words[at].substr(2);
     if (at + 1 == words.size()) return ReplayError{"the option has no value", words[at]};
     const std::string& value = words[at + 1];
+    const bool twice = (name == "claim" && !target.claim.empty()) || (name == "class" && has_class) ||
+                       (name == "seed" && has_seed);
     std::optional<ReplayError> error;
-    if (name == "claim") {
+    if (twice) {
+      error = ReplayError{"the option is given twice", words[at]};
+    } else if (name == "claim") {
       target.claim = value;
     } else if (name == "class") {
       error = set_class(line, value);
@@ -119,6 +123,7 @@ Parsed parse_test(const Words& words) {
     const auto equals = words[at].find('=');
     if (equals == std::string::npos) return ReplayError{"expected NAME=value", words[at]};
     const std::string name = words[at].substr(0, equals), value = words[at].substr(equals + 1);
+    if (name == kSeedVariable && has_seed) return ReplayError{"the seed is given twice", words[at]};
     auto error = name == kSeedVariable ? set_seed(line, value) : add_option(line, option_of(name), value);
     if (error) return *error;
     has_seed |= name == kSeedVariable;

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <stdexcept>
 
 #include "harness/isolated.h"
@@ -72,9 +74,6 @@ std::vector<ClaimPart> parts_of(const Claim& claim, const ReplayLine& line, std:
     if (share.count() > 0) part.weight = std::max(part.weight, 1u);
     chosen.push_back(std::move(part));
   }
-  if (chosen.empty())
-    throw std::invalid_argument("claim " + claim.name + " has no part \"" + std::string(named.value_or("")) +
-                                "\"");
   return chosen;
 }
 
@@ -206,15 +205,54 @@ VerifyReport verify(const ClaimRegistry& registry, const VerifyOptions& options,
   return report;
 }
 
+std::optional<ReplayError> refused_of(const Claim& claim, const ReplayLine& line) {
+  const auto parts = parts_of(claim, line, {});
+  if (parts.empty())
+    return ReplayError{"claim " + claim.name + " has no part of this name",
+                       std::string(*line.option("part"))};
+  for (const char* name : {"round", "crash-point"}) {
+    const auto text = line.option(name);
+    std::uint32_t number = 0;
+    if (!text) continue;
+    const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
+    if (error != std::errc{} || end != text->data() + text->size())
+      return ReplayError{fmt::format("--{} is a number from 0 on", name), std::string(*text)};
+  }
+  std::set<std::string> read = {"round", "part", "engine"};
+  for (const ClaimPart& part : parts) {
+    read.insert(part.repeats.begin(), part.repeats.end());
+    const auto given = [&](const std::string& name) { return line.option(name).has_value(); };
+    if (std::none_of(part.repeats.begin(), part.repeats.end(), given)) continue;
+    const auto missing = std::find_if_not(part.repeats.begin(), part.repeats.end(), given);
+    if (missing != part.repeats.end())
+      return ReplayError{"the line is not complete without --" + *missing, ""};
+  }
+  for (const auto& option : line.options)
+    if (!read.count(option.name))
+      return ReplayError{"claim " + claim.name + " repeats nothing by this option", "--" + option.name};
+  return std::nullopt;
+}
+
 Replayed replay(const Claim& claim, const ReplayLine& line, std::chrono::nanoseconds share,
                 Artifact* artifact) {
+  if (const auto refused = refused_of(claim, line))
+    throw std::invalid_argument(refused->what + " " + refused->word);
   ClaimRun run(claim.name, {.seed = line.seed,
                             .share = share,
                             .artifact = artifact,
                             .replaying = line.options,
                             .replay_class = line.replay_class,
                             .is_replay = true});
-  return run_check(parts_of(claim, line, share), share, run);
+  Replayed ended = run_check(parts_of(claim, line, share), share, run);
+  const Tried& tried = ended.tried;
+  if (line.option("schedule") && ended.verdict == ClaimVerdict::held && tried.schedules == 0)
+    return {ClaimVerdict::inconclusive,
+            "nothing was repeated: the claim knows nothing of what the line names",
+            tried,
+            {}};
+  if (line.option("operation") && ended.verdict == ClaimVerdict::held && tried.operations == 0)
+    return {ClaimVerdict::inconclusive, "nothing was repeated: the claim has no such operation", tried, {}};
+  return ended;
 }
 
 std::string to_json(const VerifyReport& report) {

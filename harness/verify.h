@@ -65,7 +65,11 @@ struct VerifyOptions {
 VerifyReport verify(const ClaimRegistry& registry, const VerifyOptions& options,
                     const std::function<void(const ClaimReport&)>& finished = {});
 
-/// Runs one claim in this process, as a replay line says. A part that the claim does not have: std::invalid_argument.
+/// What the claim cannot repeat of a replay line: a part it does not have, an option that nothing reads, a round that is no
+/// number.
+std::optional<ReplayError> refused_of(const Claim& claim, const ReplayLine& line);
+
+/// Runs one claim in this process, as a replay line says. A line that refused_of() names: std::invalid_argument.
 struct Replayed {
   ClaimVerdict verdict = ClaimVerdict::held;
   std::string reason;

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "harness/explore/explorer.h"
+#include "harness/failure_report.h"
 
 namespace touchstone::harness::explore {
 
@@ -24,9 +25,11 @@ inline constexpr bool kSanitized = true;  // ten times slower and more: tests ta
 inline constexpr bool kSanitized = false;
 #endif
 
+/// A report that does not pass makes the test's replay line exact: the same seed explores the same schedules.
 inline testing::AssertionResult passes(const Report& report) {
   std::ostringstream text;
   text << report;
+  if (!report) describe_replay(ReplayClass::exact);
   return (report ? testing::AssertionSuccess() : testing::AssertionFailure()) << text.str();
 }
 

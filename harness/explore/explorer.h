@@ -85,7 +85,8 @@ struct Report {
   std::optional<double> chance_of_new;  // Good and Turing: classes seen once / executions
   std::string covered;                  // what exactly was explored
   std::optional<Counterexample> failure;
-  std::string columns;  // with Options::keep_trace
+  std::string columns;            // with Options::keep_trace
+  bool failure_expected = false;  // for print only: what it shows is meant to fail
 
   explicit operator bool() const { return verdict == Verdict::passed; }
   std::string json() const { return json(name_of(algorithm)); }

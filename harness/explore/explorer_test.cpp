@@ -65,6 +65,18 @@ TEST(Explorer, ReplaysAFailureExactlyAnyNumberOfTimes) {
   }
 }
 
+// The seed of the process says every decision of an exploration, so what a test prints to repeat it repeats it exactly.
+TEST(Explorer, MakesTheReplayLineOfATestExact) {
+  const Report report = portfolio([] { require(false, "never holds"); });
+  testing::internal::CaptureStderr();
+  EXPECT_FALSE(passes(report));
+  print_announced_replay();
+  const std::string line = testing::internal::GetCapturedStderr();
+  EXPECT_NE(line.find("# class exact"), std::string::npos) << line;
+  const Report again = portfolio([] { require(false, "never holds"); });
+  EXPECT_EQ(again.failure->schedule.text(), report.failure->schedule.text());
+}
+
 TEST(Explorer, RefusesAScheduleOfAnotherProgram) {
   const Report report = portfolio(lost_update);
   ASSERT_TRUE(report.failure);

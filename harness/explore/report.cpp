@@ -24,10 +24,19 @@ std::string Report::json(std::string_view how) const {
       how, executions, blocked, classes, points, seconds, name_of(verdict), seed);
 }
 
+namespace {
+
+const char* verdict_of(const Report& report) {
+  if (!report.failure_expected || report.verdict == Verdict::inconclusive) return name_of(report.verdict);
+  return report.verdict == Verdict::failed ? "failed as expected" : "passed, though a failure is expected";
+}
+
+}  // namespace
+
 std::ostream& operator<<(std::ostream& out, const Report& report) {
   out << fmt::format(
       "{}: {} by {}: {} executions ({} blocked, {} cut), {} points, {:.3f} s, seed 0x{:016x}\n",
-      name_of(report.verdict), report.covered, name_of(report.algorithm), report.executions, report.blocked,
+      verdict_of(report), report.covered, name_of(report.algorithm), report.executions, report.blocked,
       report.cut, report.points, report.seconds, report.seed);
   if (!report.failure) return out;
   const Counterexample& found = *report.failure;

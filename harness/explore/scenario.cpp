@@ -2,14 +2,18 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <sstream>
+
+#include "engine/path.h"
 
 namespace touchstone::harness::explore {
 
 namespace {
 
 constexpr std::string_view kHeader = "touchstone-scenario 1";
+constexpr std::size_t kMostWorkers = kMaxThreads - 1;  // the main thread is one
 
 struct Malformed {
   std::string what;
@@ -38,6 +42,12 @@ int small(const std::string& text) {
   const std::uint64_t value = number(text);
   if (value > 1'000'000) throw Malformed{"too large: " + text};
   return static_cast<int>(value);
+}
+
+int at_least_one(const std::string& key, const std::string& text) {
+  const int value = small(text);
+  if (value == 0) throw Malformed{key + " must be at least 1"};
+  return value;
 }
 
 engine::Duration duration(const std::string& text) {
@@ -74,9 +84,9 @@ void read_engine(const Words& words, engine::StoreOptions& engine) {
     } else if (key == "ticket") {
       engine.ticket = on_or_off(value);
     } else if (key == "threshold") {
-      engine.ticket_threshold = small(value);
+      engine.ticket_threshold = at_least_one(key, value);
     } else if (key == "busy_limit") {
-      engine.busy_limit = small(value);
+      engine.busy_limit = at_least_one(key, value);
     } else if (key == "lease") {
       engine.lease_least = duration(value);
     } else if (key == "lease_factor") {
@@ -84,6 +94,28 @@ void read_engine(const Words& words, engine::StoreOptions& engine) {
     } else {
       throw Malformed{"the engine has no parameter " + key};
     }
+  }
+}
+
+/// True if one is an ancestor of the other: a counter cannot have counters below it.
+bool nested(const std::string& a, const std::string& b) {
+  const auto& [shorter, longer] =
+      std::minmax(a, b, [](const auto& x, const auto& y) { return x.size() < y.size(); });
+  return longer.size() > shorter.size() && longer[shorter.size()] == '.' && longer.starts_with(shorter);
+}
+
+/// Adds what a line names to the paths of the scenario.
+void add_paths(const std::vector<std::string>& named, Scenario& scenario) {
+  for (const std::string& path : named) {
+    if (const auto refused = engine::check_path(path)) throw Malformed{refused->what};
+    for (const std::string& other : scenario.paths) {
+      if (nested(path, other)) throw Malformed{fmt::format("{} and {} are parts of each other", path, other)};
+    }
+    if (std::find(scenario.paths.begin(), scenario.paths.end(), path) == scenario.paths.end())
+      scenario.paths.push_back(path);
+  }
+  for (const std::string& path : named) {
+    if (std::count(named.begin(), named.end(), path) != 1) throw Malformed{path + " is named twice"};
   }
 }
 
@@ -104,7 +136,7 @@ ScenarioOperation read_operation(const Words& words, std::size_t at) {
   }
   for (std::size_t i = at + 1; i < words.size(); ++i) {
     if (words[i].starts_with("times=")) {
-      operation.times = static_cast<std::uint32_t>(small(words[i].substr(6)));
+      operation.times = static_cast<std::uint32_t>(at_least_one("times", words[i].substr(6)));
     } else if (words[i].starts_with("think=")) {
       operation.think = duration(words[i].substr(6));
     } else if (operation.kind == Kind::pause) {
@@ -131,9 +163,13 @@ void read_worker(std::string_view line, Scenario& scenario) {
   }
   for (const std::string& part : split(line.substr(colon + 1), ';')) {
     const Words words = split(part, ' ');
-    if (!words.empty()) worker.operations.push_back(read_operation(words, 0));
+    if (words.empty()) continue;
+    worker.operations.push_back(read_operation(words, 0));
+    add_paths(worker.operations.back().paths, scenario);
   }
   if (worker.operations.empty()) throw Malformed{"worker " + worker.name + " has nothing to do"};
+  if (scenario.workers.size() == kMostWorkers)
+    throw Malformed{fmt::format("worker {}: more than {} workers", worker.name, kMostWorkers)};
   scenario.workers.push_back(std::move(worker));
 }
 
@@ -148,7 +184,7 @@ void read_fault(const Words& words, Scenario& scenario) {
   for (std::size_t i = plan.crash ? 2 : 3; i < words.size(); ++i) {
     const auto [key, value] = assignment(words[i]);
     if (key != "times") throw Malformed{"a fault has no parameter " + key};
-    plan.times = static_cast<std::uint32_t>(small(value));
+    plan.times = static_cast<std::uint32_t>(at_least_one(key, value));
   }
   scenario.faults.push_back(plan);
 }
@@ -160,6 +196,7 @@ void read_line(std::string_view line, Scenario& scenario) {
     read_engine(words, scenario.engine);
   } else if (what == "initial") {
     scenario.initial.insert(scenario.initial.end(), words.begin() + 1, words.end());
+    add_paths(scenario.initial, scenario);
   } else if (what == "worker") {
     read_worker(line, scenario);
   } else if (what == "stall" || what == "crash") {
@@ -167,7 +204,7 @@ void read_line(std::string_view line, Scenario& scenario) {
   } else if (what == "most_conflicts" && words.size() == 2) {
     scenario.most_conflicts = small(words[1]);
   } else if (what == "draws" && words.size() == 2) {
-    scenario.draws = number(words[1]);
+    scenario.draws = static_cast<std::uint64_t>(at_least_one("draws", words[1]));
   } else if (what == "expect" && words.size() == 2 && (words[1] == "passed" || words[1] == "failed")) {
     scenario.expects_failure = words[1] == "failed";
   } else {

@@ -3,7 +3,7 @@
 //
 //   auto parsed = parse_scenario(text);                          // a Scenario, or a ScenarioError naming its line
 //   Report report = explore(controlled_body(scenario), options_of(scenario));
-//   std::optional<std::string> broken = run_natively(scenario);  // the same file on real threads
+//   NativeResult ended = run_natively(scenario);                 // the same file on real threads
 //
 // The format, version 1, is described in docs/schedules.md; shipped ones are in harness/scenarios/. Checked in every
 // execution: every execute() commits unless the file says otherwise; each counter's value is the number of additions
@@ -42,7 +42,8 @@ struct Scenario {
   std::string name;
   std::string text;
   engine::StoreOptions engine;
-  std::vector<std::string> initial;  // paths that hold 0 before the workers start
+  std::vector<std::string> paths;    // all that it names
+  std::vector<std::string> initial;  // those that hold 0 before the workers start
   std::vector<ScenarioWorker> workers;
   std::vector<FaultPlan> faults;
   std::optional<int> most_conflicts;  // of one execute(); the bound of B10 unless given
@@ -66,7 +67,17 @@ struct ScenarioCounts {
 
 std::function<void()> controlled_body(const Scenario& scenario, ScenarioCounts* counts = nullptr);
 
-/// Runs it once on real threads; what was broken, if anything was.
-std::optional<std::string> run_natively(const Scenario& scenario);
+/// How a run on real threads ended.
+struct Held {};
+struct Broken {
+  std::string what;
+};
+struct NotStarted {  // the machine gave too few threads; those that it gave have run and are gone
+  std::string why;
+};
+using NativeResult = std::variant<Held, Broken, NotStarted>;
+
+/// Runs it once on real threads.
+NativeResult run_natively(const Scenario& scenario);
 
 }  // namespace touchstone::harness::explore

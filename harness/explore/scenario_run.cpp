@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <system_error>
 
 #include "engine/store.h"
 #include "harness/explore/controlled_platform.h"
@@ -49,10 +50,21 @@ class Run {
     if (!scenario.initial.empty()) store_.compare_and_swap(0, writes);
   }
 
-  void start_and_join() {
+  /// Why one of the threads could not be started, if one could not.
+  std::optional<std::string> start_and_join() {
     std::vector<typename P::thread> threads;
-    for (std::size_t i = 0; i < scenario_.workers.size(); ++i) threads.push_back(start(i));
+    threads.reserve(scenario_.workers.size());
+    std::optional<std::string> refused;
+    for (std::size_t i = 0; i < scenario_.workers.size() && !refused; ++i) {
+      try {
+        threads.push_back(start(i));
+      } catch (const std::system_error& error) {
+        refused =
+            fmt::format("cannot start thread {} of {}: {}", i + 1, scenario_.workers.size(), error.what());
+      }
+    }
     for (typename P::thread& thread : threads) thread.join();
+    return refused;
   }
 
   /// What is not as it must be.
@@ -226,10 +238,11 @@ std::function<void()> controlled_body(const Scenario& scenario, ScenarioCounts* 
   };
 }
 
-std::optional<std::string> run_natively(const Scenario& scenario) {
+NativeResult run_natively(const Scenario& scenario) {
   Run<engine::NativePlatform> run(scenario);
-  run.start_and_join();
-  return run.check();
+  if (const std::optional<std::string> refused = run.start_and_join()) return NotStarted{*refused};
+  if (const std::optional<std::string> broken = run.check()) return Broken{*broken};
+  return Held{};
 }
 
 }  // namespace touchstone::harness::explore

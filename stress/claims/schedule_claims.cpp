@@ -51,6 +51,9 @@ void require_reached(const Scheduled& promise) {
 }
 
 void replay_schedule(ClaimRun& run, const std::string& name, const std::string& text) {
+  const auto promises = all_scheduled_for(run.claim());
+  if (std::none_of(promises.begin(), promises.end(), [&](const auto* one) { return one->name == name; }))
+    throw harness::ClaimInconclusive(run.claim() + " has no schedules named " + name);
   const Scheduled& promise = scheduled(run.claim(), name);
   const auto schedule = harness::explore::Schedule::parse(text);
   if (!schedule) throw harness::ClaimInconclusive("not a schedule: " + text);
@@ -129,8 +132,12 @@ std::string technique_of(std::string_view claim) {
 void add_schedule_claims(harness::ClaimRegistry& registry) {
   for (const char* claim : {"B1", "B4", "B5", "B6", "B7", "B8", "B9", "B10", "B11"}) {
     if (registry.find(claim) == nullptr) continue;  // a planted bug is held to some of the claims
-    registry.add_part(claim, {"schedules", technique_of(claim), ReplayClass::exact,
-                              claim == std::string("B10") ? 4u : 1u, look_at_schedules});
+    registry.add_part(claim, {"schedules",
+                              technique_of(claim),
+                              ReplayClass::exact,
+                              claim == std::string("B10") ? 4u : 1u,
+                              look_at_schedules,
+                              {"body", "schedule"}});
   }
 }
 

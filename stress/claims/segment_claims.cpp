@@ -248,8 +248,14 @@ void add_segment_claims(harness::ClaimRegistry& registry) {
                 workers_read_without_copying});
   registry.add({"C3", "a child's end, however it comes, touches nothing of its parent's", "processes",
                 kWorkload, 0, childrens_ends_touch_nothing});
-  registry.add({"C4", "kill -9 at every system call of every operation: no leak, nothing half-made",
-                "kill enumeration", ReplayClass::crash_point, 0, no_kill_of_an_operation_leaks});
+  registry.add({"C4",
+                "kill -9 at every system call of every operation: no leak, nothing half-made",
+                "kill enumeration",
+                ReplayClass::crash_point,
+                0,
+                no_kill_of_an_operation_leaks,
+                {},
+                {"operation", "crash-point"}});
   registry.add({"C7", "only the creator unlinks", "processes", kWorkload, 0, only_the_creator_unlinks});
   add_segment_liveness_claims(registry);
   add_segment_hostile_claims(registry);

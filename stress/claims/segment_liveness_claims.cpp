@@ -455,14 +455,22 @@ void add_segment_liveness_claims(harness::ClaimRegistry& registry) {
   registry.add_part("C5", {"namespaces", "pid namespaces", kWorkload, 0, other_pid_namespaces});
   registry.add({"C6", "two reapers and a restarting owner: no live removal, no leak", "processes", kWorkload,
                 1, reapers_and_a_restarting_owner});
-  registry.add_part("C6", {"interleavings", "interleavings (exhausted, sampled)", kExact, 3,
-                           every_interleaving_of_reapers_and_owner});
+  registry.add_part("C6", {"interleavings",
+                           "interleavings (exhausted, sampled)",
+                           kExact,
+                           3,
+                           every_interleaving_of_reapers_and_owner,
+                           {"cast", "schedule"}});
   registry.add({"C10", "10,000 orphans, of one session and of 1,000, go in one start", "scenario, counts",
                 kWorkload, 0, ten_thousand_orphans_go_in_one_start});
   registry.add({"C11", "two mains of one session at once do not touch each other", "processes", kWorkload, 1,
                 two_mains_of_one_session});
-  registry.add_part("C11", {"interleavings", "interleavings (exhausted, sampled)", kExact, 1,
-                            every_interleaving_of_two_starts});
+  registry.add_part("C11", {"interleavings",
+                            "interleavings (exhausted, sampled)",
+                            kExact,
+                            1,
+                            every_interleaving_of_two_starts,
+                            {"cast", "schedule"}});
 }
 
 }  // namespace touchstone::stress
