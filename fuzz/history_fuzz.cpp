@@ -12,6 +12,7 @@
 #include "harness/history_binary.h"
 #include "harness/history_stream.h"
 #include "model/checker.h"
+#include "model/isolation.h"
 
 namespace touchstone::fuzz {
 namespace {
@@ -72,7 +73,29 @@ Difference judge_stream(std::string_view text, HistoryFormat format, const model
   return std::string("as a stream it is ") + name(verdict->answer) + ", as a whole " + name(whole.answer);
 }
 
+/// Levels that hold imply the weaker ones; a level that does not hold has an anomaly.
+Difference judge_transactions(const model::TransactionHistory& history) {
+  const auto verdict = check_isolation(history);
+  if (!verdict.inapplicable.empty()) return std::nullopt;
+  for (const auto level : model::kLevels) {
+    if (verdict.holds(level)) continue;
+    if (verdict.anomalies.empty())
+      return std::string(name(level)) + " does not hold, and no anomaly says why";
+    for (const auto stronger : model::kLevels) {
+      if (verdict.holds(stronger) && implies(stronger, level))
+        return std::string(name(stronger)) + " holds, and " + name(level) + " does not";
+    }
+  }
+  for (const auto& anomaly : verdict.anomalies) {
+    if (anomaly.text.empty()) return "an anomaly without words";
+  }
+  return std::nullopt;
+}
+
 Difference judge(std::string_view text, HistoryFormat format) {
+  const auto any = harness::parse_any_history(text, "text", format);
+  if (const auto* transactions = std::get_if<model::TransactionHistory>(&any))
+    return judge_transactions(*transactions);
   const auto read = harness::parse_history(text, "text", format);
   if (const auto* bad = std::get_if<MalformedHistory>(&read))
     return bad->problem.empty() ? Difference("a malformed history without a reason") : std::nullopt;
@@ -108,6 +131,14 @@ constexpr std::string_view kJsonLines =
     "{\"client\":\"3\",\"call\":5,\"return\":6,\"outcome\":\"ok\",\"key\":\"x\",\"f\":\"read\",\"value\":8}"
     "\n";
 
+constexpr std::string_view kElle =
+    "{:process 0, :type :invoke, :value [[:append 1 1] [:r 2 nil]]}\n"
+    "{:process 1, :type :invoke, :value [[:append 2 2] [:r 1 nil]]}\n"
+    "{:process 0, :type :ok, :value [[:append 1 1] [:r 2 []]]}\n"
+    "{:process 1, :type :ok, :value [[:append 2 2] [:r 1 []]]}\n"
+    "{:process 2, :type :invoke, :value [[:r 1 nil] [:append 1 3] [:r 2 nil] [:r 1 nil]]}\n"
+    "{:process 2, :type :ok, :value [[:r 1 [1]] [:append 1 3] [:r 2 [2]] [:r 1 [1 3]]]}\n";
+
 /// A sound file of the format.
 std::string sound(HistoryFormat format) {
   switch (format) {
@@ -117,6 +148,8 @@ std::string sound(HistoryFormat format) {
       return std::string(kEdn);
     case HistoryFormat::kJsonLines:
       return std::string(kJsonLines);
+    case HistoryFormat::kElle:
+      return std::string(kElle);
     case HistoryFormat::kBinary: {
       std::ostringstream out;
       harness::write_binary_history(

@@ -56,9 +56,8 @@ PipeVerdict check_pipe(int descriptor, const std::string& name, HistoryFormat fo
     if (is_stream(*found, whole_lines)) return follow(descriptor, HistoryStream(name, *found, limits), text);
     decided = true;
   }
-  auto read = parse_history(text, name, format);
-  if (auto* bad = std::get_if<MalformedHistory>(&read)) return std::move(*bad);
-  return std::get<model::History>(std::move(read));
+  return std::visit([](auto&& it) -> PipeVerdict { return std::move(it); },
+                    parse_any_history(text, name, format));
 }
 
 }  // namespace touchstone::harness

@@ -13,7 +13,7 @@
 
 namespace touchstone::harness {
 
-using PipeVerdict = std::variant<StreamVerdict, model::History, MalformedHistory>;
+using PipeVerdict = std::variant<StreamVerdict, model::History, model::TransactionHistory, MalformedHistory>;
 
 PipeVerdict check_pipe(int descriptor, const std::string& name, HistoryFormat format,
                        const StreamLimits& limits);

@@ -11,6 +11,7 @@
 #include "harness/history_format.h"
 #include "harness/history_json_value.h"
 #include "harness/input_option.h"
+#include "harness/isolation_report.h"
 #include "model/checker.h"
 
 namespace touchstone::harness {
@@ -23,6 +24,8 @@ struct CheckArguments {
   std::vector<std::string> files;
   std::string format = "auto";
   std::chrono::nanoseconds budget = std::chrono::seconds(60);
+  std::string
+      isolation;  ///< the level asked of transactions; "" asks for linearizability, and strict serializability
   bool json = false;
 };
 
@@ -91,7 +94,7 @@ class CheckRun {
  private:
   void check_file(const std::string& file) {
     if (file == "-") return check_standard_input();
-    take(file, read_history(file, *parse_history_format(arguments_.format)));
+    take(file, read_any_history(file, *parse_history_format(arguments_.format)));
   }
 
   /// A verdict as soon as there is one, if the format allows it.
@@ -99,20 +102,26 @@ class CheckRun {
     const auto begin = std::chrono::steady_clock::now();
     const StreamLimits limits{.search = {.budget = arguments_.budget}};
     auto verdict = check_pipe(STDIN_FILENO, "-", *parse_history_format(arguments_.format), limits);
-    if (const auto* bad = std::get_if<MalformedHistory>(&verdict)) return take("-", *bad);
+    if (auto* bad = std::get_if<MalformedHistory>(&verdict)) return take("-", std::move(*bad));
     if (auto* history = std::get_if<model::History>(&verdict)) return take("-", std::move(*history));
+    if (auto* history = std::get_if<model::TransactionHistory>(&verdict))
+      return take("-", std::move(*history));
     const auto& stream = std::get<StreamVerdict>(verdict);
     const std::string line = stream.line == 0 ? "" : "line " + std::to_string(stream.line) + ": ";
     print("-", {stream.answer, line + stream.reason, stream.operations, std::nullopt, seconds_since(begin)});
   }
 
-  void take(const std::string& file, const HistoryOrError& read) {
+  void take(const std::string& file, const AnyHistory& read) {
     if (const auto* bad = std::get_if<MalformedHistory>(&read)) {
       fmt::print(stderr, "touchstone check: {}\n", to_text(*bad));
       malformed_ = true;
       return;
     }
+    const auto level = level_of(arguments_.isolation);
+    if (const auto* transactions = std::get_if<model::TransactionHistory>(&read))
+      return print(file, judge_isolation(*transactions, level));
     const auto& history = std::get<model::History>(read);
+    if (!arguments_.isolation.empty()) return print(file, judge_isolation(history, level));
     const auto begin = std::chrono::steady_clock::now();
     const model::Verdict verdict = model::check(history, {.budget = arguments_.budget, .witness = false});
     print(file, {verdict.answer, verdict.reason, history.operations.size(), history.clients.size(),
@@ -121,9 +130,19 @@ class CheckRun {
 
   void print(const std::string& file, const Report& report) {
     (arguments_.json ? print_json : print_words)(file, report);
+    count(report.answer);
+  }
+
+  void print(const std::string& file, const IsolationReport& report) {
+    arguments_.json ? fmt::print("{}\n", report.json(file).dump())
+                    : fmt::print("{}: {}\n", file, report.words());
+    count(report.answer);
+  }
+
+  void count(model::Answer answer) {
     std::fflush(stdout);
-    refuted_ = refuted_ || report.answer == model::Answer::kNotLinearizable;
-    inconclusive_ = inconclusive_ || report.answer == model::Answer::kInconclusive;
+    refuted_ = refuted_ || answer == model::Answer::kNotLinearizable;
+    inconclusive_ = inconclusive_ || answer == model::Answer::kInconclusive;
   }
 
   const CheckArguments& arguments_;
@@ -136,12 +155,13 @@ class CheckRun {
 
 void add_check_command(CLI::App& app, int& exit_status) {
   auto arguments = std::make_shared<CheckArguments>();
-  CLI::App* command = app.add_subcommand("check", "Decide whether recorded histories are linearizable");
+  CLI::App* command = app.add_subcommand(
+      "check", "Decide whether recorded histories are linearizable, or how isolated transactions are");
   command
       ->add_option("files", arguments->files, "Histories; - is the standard input, checked while it comes in")
       ->required()
       ->check(readable_input);
-  command->add_option("--format", arguments->format, "auto, etcd, kv, edn, jsonl or binary")
+  command->add_option("--format", arguments->format, "auto, etcd, kv, edn, jsonl, binary or elle")
       ->check(
           CLI::IsMember(std::vector<std::string>(std::begin(kHistoryFormats), std::end(kHistoryFormats))));
   command->add_option_function<std::string>(
@@ -152,6 +172,11 @@ void add_check_command(CLI::App& app, int& exit_status) {
         arguments->budget = *budget;
       },
       "Time for each file (60s)");
+  command
+      ->add_option(
+          "--isolation", arguments->isolation,
+          "Ask this level of the transactions in the history (strict-serializable), from read-uncommitted up")
+      ->check(CLI::IsMember(level_names()));
   command->add_flag("--json", arguments->json, "One JSON object a line");
   command->callback([arguments, &exit_status] { exit_status = CheckRun(*arguments).run(); });
 }

@@ -88,10 +88,58 @@ TEST_F(CheckCommand, AnEndlessPipeGetsItsVerdictAtTheFirstViolation) {
   EXPECT_EQ(run_after("(cat " + broken_ + "; yes noise) | ", "-").status, 65);
 }
 
+// Two clients read both keys, and each writes another one.
+TEST_F(CheckCommand, SaysWhichIsolationLevelTransactionsKeep) {
+  const std::string skew = file("skew.edn",
+                                "{:process 0, :type :invoke, :value [[:r x nil] [:r y nil] [:append x 1]]}\n"
+                                "{:process 1, :type :invoke, :value [[:r x nil] [:r y nil] [:append y 2]]}\n"
+                                "{:process 0, :type :ok, :value [[:r x []] [:r y []] [:append x 1]]}\n"
+                                "{:process 1, :type :ok, :value [[:r x []] [:r y []] [:append y 2]]}\n");
+  const ToolRun strict = run(skew);
+  EXPECT_EQ(strict.status, 1);
+  EXPECT_NE(strict.output.find(": not strict-serializable (2 transactions, 2 clients, "), std::string::npos);
+  EXPECT_NE(strict.output.find("\n  keeps strong-snapshot-isolation\n  G2-item (write skew)\n"),
+            std::string::npos)
+      << strict.output;
+  EXPECT_EQ(run("--isolation snapshot-isolation " + skew).status, 0);
+  EXPECT_EQ(run("--isolation serializable " + skew).status, 1);
+  EXPECT_EQ(run_after("cat " + skew + " | ", "--isolation snapshot-isolation -").status, 0);
+  const ToolRun json = run("--json " + skew);
+  EXPECT_NE(
+      json.output.find("\"keeps\":[\"strong-snapshot-isolation\"],\"anomalies\":[{\"name\":\"G2-item (write "
+                       "skew)\",\"transactions\":[0,1],"),
+      std::string::npos)
+      << json.output;
+}
+
+TEST_F(CheckCommand, JudgesTheTransactionsOfAStore) {
+  const std::string header = "{\"touchstone\":\"history\",\"version\":1,\"kind\":\"store\"}\n";
+  const std::string snapshot =
+      "\"call\":1,\"return\":2,\"outcome\":\"ok\",\"f\":\"snapshot\",\"paths\":[\"x\",\"y\"],"
+      "\"result\":{\"version\":0,\"values\":[null,null]}}\n";
+  const auto commit = [](const char* path, int version) {
+    return std::string(
+               "\"call\":3,\"return\":4,\"outcome\":\"ok\",\"f\":\"commit\",\"expected\":0,\"writes\":[{"
+               "\"path\":\"") +
+           path + "\",\"value\":7}],\"result\":{\"committed\":" + std::to_string(version) +
+           ",\"path\":\"merged\"}}\n";
+  };
+  const std::string skew =
+      file("skew.jsonl", header + "{\"client\":\"0\"," + snapshot + "{\"client\":\"1\"," + snapshot +
+                             "{\"client\":\"0\"," + commit("x", 1) + "{\"client\":\"1\"," + commit("y", 2));
+  const ToolRun judged = run("--isolation strong-snapshot-isolation " + skew);
+  EXPECT_EQ(judged.status, 0) << judged.output;
+  EXPECT_NE(judged.output.find("G2-item (write skew)"), std::string::npos) << judged.output;
+  const ToolRun unfit = run("--isolation serializable " + good_);
+  EXPECT_EQ(unfit.status, 2);
+  EXPECT_NE(unfit.output.find("it is no history of a store"), std::string::npos) << unfit.output;
+}
+
 TEST_F(CheckCommand, WrongUsageExitsWith64) {
   EXPECT_EQ(run("").status, 64);
   EXPECT_EQ(run(good_ + " --format xml").status, 64);
   EXPECT_EQ(run(good_ + " --budget soon").status, 64);
+  EXPECT_EQ(run(good_ + " --isolation chaos").status, 64);
   EXPECT_EQ(run((folder_ / "nowhere").string()).status, 64);
 }
 

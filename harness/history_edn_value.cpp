@@ -19,7 +19,8 @@ bool ends_token(char c) {
 const Edn* Edn::get(std::string_view keyword) const {
   if (kind != Kind::kMap) return nullptr;
   for (std::size_t i = 0; i + 1 < items.size(); i += 2) {
-    if (items[i].is_keyword(keyword)) return &items[i + 1];
+    const bool names = items[i].is(Kind::kKeyword) || items[i].is(Kind::kString);
+    if (names && items[i].text == keyword) return &items[i + 1];
   }
   return nullptr;
 }
@@ -141,6 +142,7 @@ bool EdnReader::read_string(Edn& out) {
     const char c = text_[at_];
     if (c == '"') {
       ++at_;
+      skip_colon();
       return true;
     }
     if (c == '\n') ++line_;
@@ -154,10 +156,22 @@ bool EdnReader::read_string(Edn& out) {
   return fail("a string does not end");
 }
 
+/// Behind a member's name in JSON. A colon that stands apart from the string and has letters behind it is a keyword of EDN.
+void EdnReader::skip_colon() {
+  std::size_t colon = at_;
+  while (colon < text_.size() && (text_[colon] == ' ' || text_[colon] == '\t')) ++colon;
+  if (text_.substr(colon, 1) != ":") return;
+  const std::string_view behind = text_.substr(colon + 1, 5);
+  const bool letter =
+      !behind.empty() && ((behind[0] >= 'a' && behind[0] <= 'z') || (behind[0] >= 'A' && behind[0] <= 'Z'));
+  const bool constant = behind.substr(0, 4) == "null" || behind.substr(0, 4) == "true" || behind == "false";
+  if (!letter || (constant && colon == at_)) at_ = colon + 1;
+}
+
 /// The character behind a backslash, and for \u the four digits behind that.
 bool EdnReader::read_escape(std::string& out) {
-  static constexpr std::string_view kLetters = "ntrbf\"\\";
-  static constexpr std::string_view kMeanings = "\n\t\r\b\f\"\\";
+  static constexpr std::string_view kLetters = "ntrbf\"\\/";
+  static constexpr std::string_view kMeanings = "\n\t\r\b\f\"\\/";
   const char letter = text_[at_];
   if (const std::size_t place = kLetters.find(letter); place != std::string_view::npos) {
     out += kMeanings[place];

@@ -7,7 +7,8 @@
 //   const Edn* process = std::get<Edn>(value).get("process");
 //
 // Comments (`;` to the end of the line), discards (`#_`), commas as blanks, tags (`#name form`: the tag is dropped,
-// so a record reads as its map), `##Inf`. Nesting is bounded. Characters and ratios are read as symbols. Not thread-safe.
+// so a record reads as its map), `##Inf`. Nesting is bounded. Characters and ratios are read as symbols. JSON is read, too: behind a
+// string a colon is a blank; a member's name is a string, and get() finds it; null is the symbol null. Not thread-safe.
 
 #include <cstdint>
 #include <optional>
@@ -43,8 +44,9 @@ struct Edn {
   bool is(Kind other) const { return kind == other; }
   bool is_keyword(std::string_view name) const { return kind == Kind::kKeyword && text == name; }
 
-  /// The value of a map's keyword; null if there is none.
+  /// The value of a map's keyword, or string; null if there is none.
   const Edn* get(std::string_view keyword) const;
+  Edn* get(std::string_view keyword) { return const_cast<Edn*>(std::as_const(*this).get(keyword)); }
 };
 
 struct EdnProblem {
@@ -73,6 +75,7 @@ class EdnReader {
   bool read_form(Edn& out, int depth);
   bool read_string(Edn& out);
   bool read_escape(std::string& out);
+  void skip_colon();
   bool read_special(Edn& out);
   bool read_items(Edn& out, char close, int depth);
   bool read_tagged(Edn& out, int depth);

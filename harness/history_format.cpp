@@ -11,6 +11,7 @@
 
 #include "harness/history_binary.h"
 #include "harness/history_edn_value.h"
+#include "harness/history_elle.h"
 #include "harness/history_lines.h"
 
 namespace touchstone::harness {
@@ -68,13 +69,26 @@ class FileBytes {
   std::string read_;
 };
 
-/// A map in EDN: a key-value log names its keys with :key, a history of registers has them in its values.
-HistoryFormat edn_or_kv(std::string_view text) {
+/// A map in EDN: transactions have their operations in their values, a key-value log names its keys with :key, a history of registers
+/// has them in its values.
+HistoryFormat kind_of_edn(std::string_view text) {
+  if (is_elle_history(text)) return HistoryFormat::kElle;
   EdnReader reader(text);
   reader.enter();
   const EdnOrProblem first = reader.next();
   const auto* map = std::get_if<Edn>(&first);
   return map != nullptr && map->get("key") != nullptr ? HistoryFormat::kKv : HistoryFormat::kEdn;
+}
+
+template <class Read>
+AnyHistory any(Read read) {
+  return std::visit([](auto&& it) -> AnyHistory { return std::move(it); }, std::move(read));
+}
+
+HistoryOrError without_transactions(AnyHistory read, const std::string& name) {
+  if (auto* bad = std::get_if<MalformedHistory>(&read)) return std::move(*bad);
+  if (auto* history = std::get_if<model::History>(&read)) return std::move(*history);
+  return MalformedHistory{name, 0, "expected a history of single operations, not of transactions"};
 }
 
 bool only_blanks(std::string_view text) {
@@ -98,41 +112,56 @@ std::optional<HistoryFormat> detect_history_format(std::string_view text) {
     if (line->find("jepsen.util") != std::string_view::npos) return HistoryFormat::kEtcd;
     const std::string_view start = trimmed(*line);
     if (start.substr(0, 1) == "[" || start.substr(0, 1) == "(" || start.substr(0, 2) == "#j")
-      return edn_or_kv(rest);
+      return kind_of_edn(rest);
     if (start.substr(0, 1) != "{") continue;
     const std::string_view inside = trimmed(start.substr(1));
-    if (inside.substr(0, 1) == ":") return edn_or_kv(rest);
-    if (inside.substr(0, 1) == "\"" || inside.substr(0, 1) == "}") return HistoryFormat::kJsonLines;
+    if (inside.substr(0, 1) == ":") return kind_of_edn(rest);
+    if (inside.substr(0, 1) == "\"" || inside.substr(0, 1) == "}")
+      return start.find("\"touchstone\"") == std::string_view::npos && is_elle_history(rest)
+                 ? HistoryFormat::kElle
+                 : HistoryFormat::kJsonLines;
   }
   return std::nullopt;
 }
 
-HistoryOrError read_history(const std::string& file, HistoryFormat format) {
+AnyHistory read_any_history(const std::string& file, HistoryFormat format) {
   const FileBytes bytes(file);
   if (bytes.error() != 0)
     return MalformedHistory{file, 0, std::string("cannot be read: ") + std::strerror(bytes.error())};
-  return parse_history(bytes.bytes(), file, format);
+  return parse_any_history(bytes.bytes(), file, format);
+}
+
+HistoryOrError read_history(const std::string& file, HistoryFormat format) {
+  return without_transactions(read_any_history(file, format), file);
 }
 
 HistoryOrError parse_history(std::string_view text, const std::string& name, HistoryFormat format) {
+  return without_transactions(parse_any_history(text, name, format), name);
+}
+
+AnyHistory parse_any_history(std::string_view text, const std::string& name, HistoryFormat format) {
   if (format == HistoryFormat::kAuto) {
     if (only_blanks(text)) return model::History();
     const auto detected = detect_history_format(text);
     if (!detected)
-      return MalformedHistory{name, 1, "expected an etcd log, a kv log, EDN, JSON lines or a binary history"};
+      return MalformedHistory{
+          name, 1,
+          "expected an etcd log, a kv log, EDN, JSON lines, a binary history or Elle's transactions"};
     format = *detected;
   }
   switch (format) {
     case HistoryFormat::kEtcd:
-      return parse_etcd_history(text, name);
+      return any(parse_etcd_history(text, name));
     case HistoryFormat::kKv:
-      return parse_kv_history(text, name);
+      return any(parse_kv_history(text, name));
     case HistoryFormat::kEdn:
-      return parse_edn_history(text, name);
+      return any(parse_edn_history(text, name));
     case HistoryFormat::kBinary:
-      return parse_binary_history(text, name);
+      return any(parse_binary_history(text, name));
+    case HistoryFormat::kElle:
+      return any(parse_elle_history(text, name));
     default:
-      return parse_jsonl_history(text, name);
+      return any(parse_jsonl_history(text, name));
   }
 }
 

@@ -11,6 +11,7 @@
 //   edn    Jepsen's and Knossos' registers: `{:process 0, :type :invoke, :f :write, :value 3}`, also of independent keys
 //   jsonl  our own JSON lines
 //   binary our own records of 32 bytes an event
+//   elle   transactions on lists, in EDN or JSON (history_elle.h): read_any_history() alone takes them
 // Rules: F1  the order of the lines is real time, unless the format carries times.
 //        F2  an operation still open at the end of the file is pending.
 //        F3  what cannot be understood, a completion without its invocation, a second invocation or completion of
@@ -25,13 +26,14 @@
 #include <variant>
 
 #include "model/history.h"
+#include "model/transactions.h"
 
 namespace touchstone::harness {
 
-enum class HistoryFormat { kAuto, kEtcd, kKv, kEdn, kJsonLines, kBinary };
+enum class HistoryFormat { kAuto, kEtcd, kKv, kEdn, kJsonLines, kBinary, kElle };
 
 /// Their names, as parse_history_format() takes them.
-inline constexpr const char* kHistoryFormats[] = {"auto", "etcd", "kv", "edn", "jsonl", "binary"};
+inline constexpr const char* kHistoryFormats[] = {"auto", "etcd", "kv", "edn", "jsonl", "binary", "elle"};
 
 struct MalformedHistory {
   std::string file;
@@ -40,6 +42,7 @@ struct MalformedHistory {
 };
 
 using HistoryOrError = std::variant<model::History, MalformedHistory>;
+using AnyHistory = std::variant<model::History, model::TransactionHistory, MalformedHistory>;
 
 std::optional<HistoryFormat> parse_history_format(std::string_view name);
 
@@ -51,6 +54,10 @@ HistoryOrError read_history(const std::string& file, HistoryFormat format);
 
 /// The same for text that is in memory already; `name` is what errors call it.
 HistoryOrError parse_history(std::string_view text, const std::string& name, HistoryFormat format);
+
+/// The same of operations or of transactions.
+AnyHistory read_any_history(const std::string& file, HistoryFormat format);
+AnyHistory parse_any_history(std::string_view text, const std::string& name, HistoryFormat format);
 
 HistoryOrError parse_etcd_history(std::string_view text, const std::string& name);
 HistoryOrError parse_kv_history(std::string_view text, const std::string& name);

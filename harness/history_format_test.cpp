@@ -87,8 +87,9 @@ TEST(KvLog, NamesTheLineThatIsWrong) {
 TEST(HistoryFormats, AnEmptyFileIsAnEmptyHistoryAndAnUnknownOneIsMalformed) {
   EXPECT_EQ(check(parsed("")).answer, Answer::kLinearizable);
   EXPECT_EQ(check(parsed(" \n\n")).answer, Answer::kLinearizable);
-  EXPECT_EQ(problem("hello\n"),
-            "text:1: expected an etcd log, a kv log, EDN, JSON lines or a binary history");
+  EXPECT_EQ(
+      problem("hello\n"),
+      "text:1: expected an etcd log, a kv log, EDN, JSON lines, a binary history or Elle's transactions");
   EXPECT_EQ(parsed("only noise\n", HistoryFormat::kEtcd).operations.size(), 0U);
 }
 
