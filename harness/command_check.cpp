@@ -12,7 +12,7 @@
 #include "harness/history_json_value.h"
 #include "harness/input_option.h"
 #include "harness/isolation_report.h"
-#include "model/checker.h"
+#include "model/explanation.h"
 
 namespace touchstone::harness {
 namespace {
@@ -56,6 +56,7 @@ struct Report {
   std::size_t operations = 0;
   std::optional<std::size_t> clients;  ///< nothing: a stream forgets them
   double seconds = 0;
+  std::string explanation;  ///< lines
 };
 
 void print_json(const std::string& file, const Report& report) {
@@ -66,6 +67,7 @@ void print_json(const std::string& file, const Report& report) {
   if (report.clients) line["clients"] = *report.clients;
   line["seconds"] = report.seconds;
   line["reason"] = json_of(report.reason);
+  if (!report.explanation.empty()) line["explanation"] = json_of(report.explanation);
   fmt::print("{}\n", line.dump());
 }
 
@@ -73,7 +75,12 @@ void print_words(const std::string& file, const Report& report) {
   const std::string clients = report.clients ? fmt::format(", {} clients", *report.clients) : "";
   fmt::print("{}: {} ({} operations{}, {:.6f} s)\n", file, name(report.answer), report.operations, clients,
              report.seconds);
-  if (!report.reason.empty()) fmt::print("  {}\n", report.reason);
+  for (const std::string* text : {&report.reason, &report.explanation}) {
+    std::string indented = *text;
+    for (std::size_t at = 0; (at = indented.find('\n', at)) != std::string::npos; at += 3)
+      indented.replace(at, 1, "\n  ");
+    if (!indented.empty()) fmt::print("  {}\n", indented);
+  }
 }
 
 double seconds_since(std::chrono::steady_clock::time_point begin) {
@@ -108,7 +115,8 @@ class CheckRun {
       return take("-", std::move(*history));
     const auto& stream = std::get<StreamVerdict>(verdict);
     const std::string line = stream.line == 0 ? "" : "line " + std::to_string(stream.line) + ": ";
-    print("-", {stream.answer, line + stream.reason, stream.operations, std::nullopt, seconds_since(begin)});
+    print("-",
+          {stream.answer, line + stream.reason, stream.operations, std::nullopt, seconds_since(begin), ""});
   }
 
   void take(const std::string& file, const AnyHistory& read) {
@@ -124,8 +132,9 @@ class CheckRun {
     if (!arguments_.isolation.empty()) return print(file, judge_isolation(history, level));
     const auto begin = std::chrono::steady_clock::now();
     const model::Verdict verdict = model::check(history, {.budget = arguments_.budget, .witness = false});
-    print(file, {verdict.answer, verdict.reason, history.operations.size(), history.clients.size(),
-                 seconds_since(begin)});
+    const double seconds = seconds_since(begin);
+    print(file, {verdict.answer, verdict.reason, history.operations.size(), history.clients.size(), seconds,
+                 explain_more(history, verdict)});
   }
 
   void print(const std::string& file, const Report& report) {

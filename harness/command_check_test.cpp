@@ -150,7 +150,11 @@ TEST_F(CheckCommand, PrintsOneJsonObjectALine) {
             0U)
       << json.output;
   EXPECT_NE(json.output.find("\"verdict\":\"not-linearizable\""), std::string::npos) << json.output;
-  EXPECT_NE(json.output.find("\"reason\":\"nobody ever writes 1\"}\n"), std::string::npos) << json.output;
+  EXPECT_NE(
+      json.output.find(
+          "\"reason\":\"nobody ever writes 1\",\"explanation\":\"  read by client 0 = 1\\nclient 0  |- read"),
+      std::string::npos)
+      << json.output;
 }
 
 }  // namespace

@@ -92,7 +92,8 @@ class GlobalVersions {
   bool find_makers() {
     std::uint64_t last = 0;
     std::uint64_t commits = 0;
-    for (const auto& call : history_.store_calls) {
+    for (OperationNumber number = 0; number < history_.operations.size(); ++number) {
+      const auto& call = call_of(number);
       if (call.response) last = std::max(last, version_shown(*call.response));
       commits += version_made(call) || !call.response ? 1 : 0;
     }
