@@ -22,7 +22,6 @@
 // in a seqlock and a version chain beside it.
 
 #include <algorithm>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -106,41 +105,31 @@ void sort_unique(std::vector<Cell<P>*>& cells) {
   cells.erase(std::unique(cells.begin(), cells.end()), cells.end());
 }
 
-/// One write of a cell: a datum, a composite, or neither (an erase). A composite is only what a caller asks for; the committer
-/// gets its leaves, each a write of its own (engine/writes.h).
+/// A cell in the hands of one attempt: first what the caller writes, then also what the committer must hold besides. A composite is
+/// only what a caller asks for; the committer gets its leaves, each a write of its own (engine/writes.h).
 template <Platform P>
 struct Write {
-  Write(Cell<P>* to, Datum<P>&& scalar) : cell(to), datum(std::move(scalar)) {}
-  Write(Cell<P>* to, std::optional<Value>&& value) : cell(to) {
-    if (!value) return;
-    if (value->is_scalar()) {
-      datum = Datum<P>(value->scalar());
-    } else {
-      composite = std::make_unique<Composite>(std::move(value->composite()));
-    }
-  }
+  enum Role : std::uint8_t {
+    put,        ///< it is written
+    covered,    ///< it is written, each time after a cell above it, which wipes the scalars there
+    wiped,      ///< its scalar goes, because a cell above it is written
+    footprint,  ///< it must be unchanged
+    below       ///< a descendant of a cell in the set
+  };
 
-  std::optional<Value> value() const {
-    if (composite != nullptr) return Value(*composite);
-    if (auto scalar = datum.scalar()) return Value(std::move(*scalar));
-    return std::nullopt;
-  }
+  Write(Cell<P>* to, Datum<P>&& what) : cell(to), datum(std::move(what)) {}
+  Write(Cell<P>* to, Bits number) : cell(to), datum(number) {}
+  Write(Cell<P>* held, Role why) : cell(held), role(why) {}
+
+  bool is_put() const { return role <= covered; }
+  bool is_named() const { return is_put() || role == footprint; }
+  bool changes() const { return role <= wiped; }
 
   Cell<P>* cell;
   Datum<P> datum;
-  std::unique_ptr<Composite> composite;
-  std::uint32_t order = 0;  ///< of the write in its set
-  bool covered = false;  ///< each write of this cell came after one above it, which wipes the scalars there
-};
-
-/// A cell in the hands of one commit attempt (engine/commit.h).
-template <Platform P>
-struct Held {
-  Cell<P>* cell = nullptr;
-  Write<P>* put = nullptr;  ///< what the caller wants here
   std::uint64_t word = 0;   ///< as it was before the lock; from the install on, what it becomes
-  bool named = true;        ///< by the request, not only a descendant of what it names
-  bool changes = false;     ///< will be installed
+  std::uint32_t order = 0;  ///< of the write in its set
+  Role role = put;
 };
 
 }  // namespace touchstone::engine

@@ -42,8 +42,8 @@ template <Platform P>
 struct CommitRequest {
   Version expected;
   std::span<Cell<P>* const>
-      footprint;             ///< what must be unchanged, in id order; may hold the puts' cells or not
-  std::span<Write<P>> puts;  ///< as resolve() leaves them; the values are moved from when it commits
+      footprint;                 ///< what must be unchanged, in id order; may hold the puts' cells or not
+  std::vector<Write<P>>& cells;  ///< the puts as resolve() leaves them; to be resubmitted as they come back
 };
 
 /// What became of one attempt. Conflict: `where` (null: the global version) was found at version `found`.
@@ -70,8 +70,8 @@ class Committer {
   Outcome attempt(const CommitRequest<P>& request, Slot<P>& mine, const Claim<P>* claim) {
     const Phase phase(mine);
     while (true) {
-      Locks locks(mine);
-      locks.plan(request);
+      Locks locks(request.cells);
+      locks.plan(request.footprint);
       P::fault_point("commit:begin");
       const Outcome outcome = try_once(request, mine, claim, locks);
       if (locks.blocked_by == nullptr) return outcome;
@@ -114,84 +114,75 @@ class Committer {
     const std::uint64_t value_;  // relaxed above: only this thread writes it
   };
 
-  /// The cells of one attempt: planned, then locked in id order, released or installed as one.
+  /// The cells of one attempt: planned, then locked in id order, and let go or installed as one.
   struct Locks {
-    explicit Locks(Slot<P>& slot) : mine(slot), cells(slot.held) {}
+    explicit Locks(std::vector<Write<P>>& set) : cells(set) {}
     ~Locks() { release(); }
     Locks(const Locks&) = delete;
     Locks& operator=(const Locks&) = delete;
 
-    /// Merges puts and footprint, both in id order.
-    void plan(const CommitRequest<P>& request) {
-      cells.resize(request.puts.size() + request.footprint.size());
-      Held<P>* next = cells.data();
-      Write<P>* put = request.puts.data();
-      Write<P>* const end = put + request.puts.size();
-      const auto add_put = [&] {
-        *next++ = {.cell = put->cell, .put = put, .changes = true};
-        ++put;
-      };
-      for (Cell<P>* cell : request.footprint) {
-        while (put != end && put->cell->id < cell->id) add_put();
-        if (put != end && put->cell == cell) {
-          add_put();
+    /// Adds what must be unchanged and is not written. Both are in id order.
+    void plan(std::span<Cell<P>* const> footprint) {
+      const std::size_t known = cells.size();
+      std::size_t i = 0;
+      for (Cell<P>* cell : footprint) {
+        while (i != known && cells[i].cell->id < cell->id) ++i;
+        if (i != known && cells[i].cell == cell) {
+          ++i;
         } else {
-          *next++ = {.cell = cell};
+          cells.emplace_back(cell, Write<P>::footprint);
         }
       }
-      while (put != end) add_put();
-      cells.resize(static_cast<std::size_t>(next - cells.data()));
-      changes = request.puts.size();
+      if (cells.size() != known) sort_from(0);
     }
 
-    /// L2: the look follows the lock.
-    void add_children(std::size_t of) {
-      if (Cell<P>* child = cells[of].cell->first_child.load()) add_siblings(child, of);
-    }
-
-    /// Descendants have larger ids than their ancestors (W5), so they are still to come.
-    [[gnu::noinline]] void add_siblings(Cell<P>* child, std::size_t after) {
+    /// Adds the children of the cell locked last. They have larger ids than it (W5), so they are still to come. Returns how many
+    /// there are now.
+    [[gnu::noinline]] std::size_t add_siblings(Cell<P>* child) {
       has_interior = true;
-      for (; child != nullptr; child = child->next_sibling) cells.push_back({.cell = child, .named = false});
-      const auto rest = cells.begin() + static_cast<std::ptrdiff_t>(after) + 1;
-      std::sort(rest, cells.end(), [](const Held<P>& a, const Held<P>& b) {
-        return a.cell->id != b.cell->id ? a.cell->id < b.cell->id : a.named > b.named;
+      for (; child != nullptr; child = child->next_sibling) cells.emplace_back(child, Write<P>::below);
+      sort_from(locked);
+      return cells.size();
+    }
+
+    /// Into id order, no cell twice.
+    void sort_from(std::size_t begin) {
+      const auto rest = cells.begin() + static_cast<std::ptrdiff_t>(begin);
+      std::sort(rest, cells.end(), [](const Write<P>& a, const Write<P>& b) {
+        return a.cell->id != b.cell->id ? a.cell->id < b.cell->id : a.role < b.role;
       });
-      const auto same = [](const Held<P>& a, const Held<P>& b) { return a.cell == b.cell; };
+      const auto same = [](const Write<P>& a, const Write<P>& b) { return a.cell == b.cell; };
       cells.erase(std::unique(rest, cells.end(), same), cells.end());
     }
 
     /// `cell`, which has children, in the set; or null.
-    Held<P>* find_interior(const Cell<P>* cell) {
+    Write<P>* find_interior(const Cell<P>* cell) {
       if (!has_interior) return nullptr;
-      const auto before = [](const Held<P>& held, const Cell<P>* wanted) {
+      const auto before = [](const Write<P>& held, const Cell<P>* wanted) {
         return held.cell->id < wanted->id;
       };
       const auto held = std::lower_bound(cells.begin(), cells.end(), cell, before);
       return held != cells.end() && held->cell == cell ? &*held : nullptr;
     }
 
-    /// L4.
+    /// L4; after the install the words are the new ones.
     void release() {
-      for (std::size_t i = 0; i < locked; ++i) {
+      for (Write<P>& held : std::span(cells.data(), locked)) {
         // Release: partner is whoever reads or locks the cell next.
-        cells[i].cell->word.store(cells[i].word, std::memory_order_release);
+        held.cell->word.store(held.word, std::memory_order_release);
       }
-      cells.clear();
       locked = 0;
     }
 
-    Slot<P>& mine;
-    std::vector<Held<P>>& cells;
-    std::size_t locked = 0;         ///< cells[0, locked) are locked
-    std::size_t changes = 0;        ///< how many will be installed
+    std::vector<Write<P>>& cells;
+    std::size_t locked = 0;         ///< the first of them, which are locked
     bool has_interior = false;      ///< a locked cell has children
     Cell<P>* blocked_by = nullptr;  ///< a locked ancestor
   };
 
   [[gnu::flatten]] Outcome try_once(const CommitRequest<P>& request, Slot<P>& mine, const Claim<P>* claim,
                                     Locks& locks) {
-    if (const Held<P>* changed = lock_all(request.expected, locks)) {
+    if (const Write<P>* changed = lock_all(request.expected, locks)) {
       return conflict_or_busy(changed->cell, word::version(changed->word), claim);
     }
     P::fault_point("commit:locked");
@@ -201,7 +192,7 @@ class Committer {
 
     const Ancestors above = look_at_ancestors(locks);
     if (locks.blocked_by != nullptr) return {.kind = Outcome::busy};
-    prepare_values(locks);
+    prepare_values(locks, mine);
 
     const bool refused = above.scalar != nullptr;
     if (clock_.load() == request.expected) {
@@ -221,13 +212,13 @@ class Committer {
   }
 
   /// Step 2. Returns the first cell whose own word is already newer than expected: nothing more needs locking then.
-  const Held<P>* lock_all(Version expected, Locks& locks) {
-    for (std::size_t i = 0; i < locks.cells.size(); ++i) {
-      Held<P>& held = locks.cells[i];
+  const Write<P>* lock_all(Version expected, Locks& locks) {
+    for (std::size_t all = locks.cells.size(); locks.locked != all;) {
+      Write<P>& held = locks.cells[locks.locked];
       held.word = lock(*held.cell);
-      locks.locked = i + 1;
+      ++locks.locked;
       if (word::version(held.word) > expected && !strict_) return &held;
-      locks.add_children(i);
+      if (Cell<P>* child = held.cell->first_child.load()) all = locks.add_siblings(child);  // L2
     }
     return nullptr;
   }
@@ -261,14 +252,14 @@ class Committer {
     Ancestors above;
     const Cell<P>* looked_from = nullptr;  // siblings have the same ancestors
     bool looked_for_scalars = false;
-    for (const Held<P>& held : locks.cells) {
-      if (!held.named) continue;
-      const bool may_not_be_below_scalar = held.put != nullptr && !held.put->covered;
+    for (const Write<P>& held : locks.cells) {
+      if (!held.is_named()) continue;
+      const bool may_not_be_below_scalar = held.role == Write<P>::put;
       if (held.cell->parent == looked_from && (looked_for_scalars || !may_not_be_below_scalar)) continue;
       looked_from = held.cell->parent;
       looked_for_scalars = may_not_be_below_scalar;
       for (Cell<P>* cell = held.cell->parent; cell->parent != nullptr; cell = cell->parent) {
-        const Held<P>* own = locks.find_interior(cell);
+        const Write<P>* own = locks.find_interior(cell);
         const std::uint64_t seen = own != nullptr ? own->word : cell->word.load();  // L2
         if (own == nullptr && word::locked(seen)) {
           locks.blocked_by = cell;
@@ -285,20 +276,28 @@ class Committer {
   }
 
   /// Finds the scalars that puts wipe, and the memory that install() needs, before anything changes (L4).
-  void prepare_values(Locks& locks) {
-    for (Held<P>& held : locks.cells) {
-      if (!locks.has_interior) break;
-      if (held.put != nullptr || !word::scalar(held.word) || !has_put_above(held.cell, locks)) continue;
-      held.changes = true;
-      ++locks.changes;
+  void prepare_values(Locks& locks, Slot<P>& mine) {
+    reclaimer_.reserve(locks.has_interior ? find_wiped(locks) : locks.cells.size(), mine);
+  }
+
+  /// Returns how many cells will change.
+  [[gnu::noinline]] static std::size_t find_wiped(Locks& locks) {
+    std::size_t changes = 0;
+    for (Write<P>& held : locks.cells) {
+      if (!held.is_put() && word::scalar(held.word) && has_put_above(held.cell, locks)) {
+        held.role = Write<P>::wiped;
+      } else if (held.role == Write<P>::wiped) {
+        held.role = Write<P>::below;  // it was when this attempt was submitted before
+      }
+      changes += held.changes() ? 1 : 0;
     }
-    reclaimer_.reserve(locks.changes, locks.mine);
+    return changes;
   }
 
   static bool has_put_above(const Cell<P>* cell, Locks& locks) {
     for (cell = cell->parent; cell->parent != nullptr; cell = cell->parent) {
-      const Held<P>* held = locks.find_interior(cell);
-      if (held != nullptr && held->put != nullptr) return true;
+      const Write<P>* held = locks.find_interior(cell);
+      if (held != nullptr && held->is_put()) return true;
     }
     return false;
   }
@@ -307,8 +306,8 @@ class Committer {
   /// node is retired before its bits are replaced, so the mark is what keeps a late reader away from it: seq_cst, as R3 wants of
   /// an unlinking; partner is the load in View::settled after the store of `reading`.
   static void announce(Locks& locks) {
-    for (Held<P>& held : locks.cells) {
-      if (!held.changes) continue;
+    for (Write<P>& held : locks.cells) {
+      if (!held.changes()) continue;
       const bool text = word::kind(held.word) == Kind::text;
       held.cell->word.store(held.word | word::kLocked | word::kInstalling,
                             text ? std::memory_order_seq_cst : std::memory_order_relaxed);
@@ -317,9 +316,10 @@ class Committer {
 
   Outcome install(Locks& locks, Slot<P>& mine, Version version, CommitPath path) {
     P::fault_point("commit:numbered");
-    for (Held<P>& held : locks.cells) {
-      if (!held.changes) continue;
-      reclaimer_.keep(*held.cell, held.word, version, mine);
+    const bool wanted = reclaimer_.wanted();
+    for (Write<P>& held : locks.cells) {
+      if (!held.changes()) continue;
+      reclaimer_.keep(*held.cell, held.word, version, wanted, mine);
       held.word = word::make(version, put_bits(held, version, mine));
     }
     P::fault_point("commit:installed");
@@ -329,16 +329,16 @@ class Committer {
   }
 
   /// Writes the value and returns its kind.
-  static Kind put_bits(Held<P>& held, Version version, Slot<P>& mine) {
-    if (held.put == nullptr || held.put->datum.kind() == Kind::none) return Kind::none;
-    if (held.put->datum.kind() == Kind::text) {
-      held.put->datum.node()->version = version;
+  static Kind put_bits(Write<P>& held, Version version, Slot<P>& mine) {
+    const Kind kind = held.datum.kind();
+    if (kind == Kind::none) return kind;
+    if (kind == Kind::text) {
+      held.datum.node()->version = version;
       mine.counters.nodes_made.add(1);
     }
-    const Bits value = held.put->datum.release();
     // Release: a reader that sees these bits (acquire) then sees the word marked or changed (W3).
-    held.cell->bits.store(value.bits, std::memory_order_release);
-    return value.kind;
+    held.cell->bits.store(held.datum.release().bits, std::memory_order_release);
+    return kind;
   }
 
   /// A failed validation at a gate that is closed for another is Busy: nothing counts while the gate is closed.

@@ -16,7 +16,8 @@
 
 namespace touchstone::engine {
 
-enum class Kind : std::uint8_t { none, boolean, integer, real, text };
+/// What a cell can hold, and `composite`, which only a write can.
+enum class Kind : std::uint8_t { none, boolean, integer, real, text, composite };
 
 /// A value outside its cell: an older one in a version chain, or the characters of a text.
 template <Platform P>
@@ -48,10 +49,14 @@ inline Bits bits_of(double v) {
   return {Kind::real, std::bit_cast<std::uint64_t>(v)};
 }
 
+[[noreturn, gnu::cold]] inline void throw_bad_access() {
+  throw std::bad_variant_access();
+}
+
 /// Back from bits_of(); throws std::bad_variant_access if they are of another type.
 template <class T>
 T number_of(Bits from) {
-  if (from.kind != bits_of(T{}).kind) throw std::bad_variant_access();
+  if (from.kind != bits_of(T{}).kind) throw_bad_access();
   if constexpr (std::is_same_v<T, double>) {
     return std::bit_cast<double>(from.bits);
   } else {
@@ -64,6 +69,7 @@ template <Platform P>
 std::optional<Scalar> decode(Bits from) {
   switch (from.kind) {
     case Kind::none:
+    case Kind::composite:
       return std::nullopt;
     case Kind::boolean:
       return Scalar(from.bits != 0);
@@ -77,10 +83,11 @@ std::optional<Scalar> decode(Bits from) {
   return std::nullopt;
 }
 
+/// What a write writes: a scalar, a composite, or nothing.
 template <Platform P>
 class Datum {
  public:
-  Datum() = default;  ///< nothing: an erase, or a path that becomes a composite
+  Datum() = default;  ///< nothing: an erase, or a path whose leaves are written one by one
   explicit Datum(Bits plain) : bits_(plain) {}
 
   explicit Datum(const Scalar& scalar) {
@@ -95,20 +102,35 @@ class Datum {
     }
   }
 
-  Datum(Datum&& other) noexcept : bits_(std::exchange(other.bits_, {})) {}
+  explicit Datum(Composite&& parts)
+      : bits_{Kind::composite, std::bit_cast<std::uint64_t>(new Composite(std::move(parts)))} {}
+
+  static Datum of(std::optional<Value>&& value) {
+    if (!value) return Datum();
+    return value->is_scalar() ? Datum(value->scalar()) : Datum(std::move(value->composite()));
+  }
+
+  Datum(Datum&& other) noexcept : bits_(other.release()) {}
   Datum& operator=(Datum&& other) noexcept {
     std::swap(bits_, other.bits_);
     return *this;
   }
   ~Datum() {
-    if (bits_.kind == Kind::text) delete node();
+    if (bits_.kind >= Kind::text) free();
   }
 
   Kind kind() const { return bits_.kind; }
-  std::optional<Scalar> scalar() const { return decode<P>(bits_); }
+
+  std::optional<Value> value() const {
+    if (kind() == Kind::composite) return Value(composite());
+    if (auto scalar = decode<P>(bits_)) return Value(std::move(*scalar));
+    return std::nullopt;
+  }
 
   /// The node of a text.
   Node<P>* node() const { return std::bit_cast<Node<P>*>(bits_.bits); }
+
+  Composite& composite() const { return *std::bit_cast<Composite*>(bits_.bits); }
 
   /// Gives the bits, and with them a text's node, to the caller.
   Bits release() { return std::exchange(bits_, {}); }
@@ -121,6 +143,14 @@ class Datum {
       return bits_of(v);
     }
   };
+
+  [[gnu::noinline]] void free() noexcept {
+    if (kind() == Kind::text) {
+      delete node();
+    } else {
+      delete &composite();
+    }
+  }
 
   Bits bits_;
 };

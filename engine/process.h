@@ -107,10 +107,8 @@ class Context {
 
   /// Outside the declared outputs these throw Error (undeclared_write), and execute() refuses the whole attempt even if the
   /// body swallows that.
-  void set(std::string_view path, Value value) {
-    write(store_.intern(path), std::optional(std::move(value)));
-  }
-  void set(const Key<P>& key, Value value) { write(store_.cell_of(key), std::optional(std::move(value))); }
+  void set(std::string_view path, Value value) { write(store_.intern(path), Datum<P>::of(std::move(value))); }
+  void set(const Key<P>& key, Value value) { write(store_.cell_of(key), Datum<P>::of(std::move(value))); }
   void erase(std::string_view path) { write(store_.intern(path), Datum<P>()); }
   void erase(const Key<P>& key) { write(store_.cell_of(key), Datum<P>()); }
 
@@ -120,7 +118,7 @@ class Context {
   std::optional<T> get(const Key<P>& key);
   template <class T>
   requires std::is_arithmetic_v<T>
-  void set(const Key<P>& key, T number) { write(store_.cell_of(key), Datum<P>(bits_of(number))); }
+  void set(const Key<P>& key, T number) { write(store_.cell_of(key), bits_of(number)); }
 
   /// Publishes an effect once, after this attempt's commit; never if it does not commit.
   void emit(std::string topic, Value payload) {
@@ -136,6 +134,8 @@ class Context {
         process_(process),
         view_(view),
         scratch_(scratch),
+        output_(process.outputs_.data()),
+        last_output_(output_ + process.outputs_.size()),
         validates_reads_(store.options_.validate_reads) {
     scratch_.writes.clear();
     scratch_.footprint.clear();
@@ -177,7 +177,8 @@ class Context {
   }
 
   template <class T>
-  static std::optional<T> number_in(const std::optional<Value>& value) {
+  [[gnu::noinline]] std::optional<T> get_from_view(Cell<P>* cell) {
+    const std::optional<Value> value = read_cell(cell);
     if (!value) return std::nullopt;
     return std::get<T>(value->scalar());
   }
@@ -189,7 +190,10 @@ class Context {
   /// Of a leaf that is an output itself. If all writes were of leaves with smaller ids none is below it (W5), and none above: a
   /// cell above an output had children before the body began.
   bool overlaps_writes(const Cell<P>* output) const {
-    if (wrote_leaves_only_ && output->id > highest_written_) return false;
+    return (!wrote_leaves_only_ || output->id <= highest_written_) && overlaps_any_write(output);
+  }
+
+  [[gnu::noinline]] bool overlaps_any_write(const Cell<P>* output) const {
     const auto may = [output](const Write<P>& write) { return may_overlap(write.cell, output); };
     return std::any_of(scratch_.writes.begin(), scratch_.writes.end(), may);
   }
@@ -225,15 +229,15 @@ class Context {
 
   /// True if `cell` itself is known to be declared: the output touched last, or the next one, as most bodies go through them.
   bool is_output(const Cell<P>* cell) {
-    const std::vector<Cell<P>*>& outputs = process_.outputs_;
-    if (at_output_ < outputs.size() && outputs[at_output_] == cell) return true;
-    if (at_output_ + 1 >= outputs.size() || outputs[at_output_ + 1] != cell) return false;
-    ++at_output_;
+    if (output_ == last_output_) return false;
+    if (*output_ == cell) return true;
+    if (output_ + 1 == last_output_ || output_[1] != cell) return false;
+    ++output_;
     return true;
   }
 
   /// True if `cell` or an ancestor of it is declared.
-  static bool covers(const std::vector<Cell<P>*>& declared, const Cell<P>* cell) {
+  [[gnu::noinline]] static bool covers(const std::vector<Cell<P>*>& declared, const Cell<P>* cell) {
     for (; cell->parent != nullptr; cell = cell->parent) {
       if (std::binary_search(declared.begin(), declared.end(), cell, kById)) return true;
     }
@@ -254,12 +258,12 @@ class Context {
   /// Applies one of the body's writes to a value read at `cell`.
   static void overlay(std::optional<Value>& value, const Cell<P>* cell, const Write<P>& write) {
     if (write.cell == cell) {
-      value = write.value();
+      value = write.datum.value();
     } else if (is_ancestor(write.cell, cell)) {
-      const auto whole = write.value();
+      const auto whole = write.datum.value();
       value = whole ? part(*whole, write.cell, cell) : std::nullopt;
     } else if (is_ancestor(cell, write.cell)) {
-      value = with_part(std::move(value), names_between(cell, write.cell), 0, write.value());
+      value = with_part(std::move(value), names_between(cell, write.cell), 0, write.datum.value());
     }
     prune(value);
   }
@@ -317,8 +321,9 @@ class Context {
   const Process<P>& process_;
   View<P>& view_;
   Scratch<P>& scratch_;
+  Cell<P>* const* output_;  ///< where is_output() looks
+  Cell<P>* const* const last_output_;
   const bool validates_reads_;
-  std::size_t at_output_ = 0;          ///< where is_output() looks
   std::uint64_t highest_written_ = 0;  ///< id
   bool wrote_leaves_only_ = true;      ///< when they were written
   const Cell<P>* spoiled_ = nullptr;   ///< what had changed when a read gave up
@@ -331,7 +336,7 @@ std::optional<T> Context<P>::get(const Key<P>& key) {
   Cell<P>* cell = store_.cell_of(key);
   const bool direct =
       !validates_reads_ && !view_.pinned() && is_output(cell) && cell->is_leaf() && !overlaps_writes(cell);
-  if (!direct) return number_in<T>(read_cell(cell));
+  if (!direct) return get_from_view<T>(cell);
   const Bits bits = read_bits(*cell);
   if (bits.kind == Kind::none) return std::nullopt;
   return number_of<T>(bits);

@@ -9,7 +9,7 @@
 //
 // Invariants:
 //   R1  A node that is the newest one <= S on its chain is not unlinked while a snapshot at S is pinned.
-//   R2  keep() runs with the cell locked and after the commit has its version v. A snapshot that it does not see counted or
+//   R2  wanted() is asked with the cells locked and after the commit has its version v. A snapshot that it does not see counted or
 //       pinned yet will read its version later than that, so it is >= v and needs only the cell's own value.
 //   R3  The unlinking (seq_cst store) comes before the look at `reading` (seq_cst load); a reader sets `reading` (seq_cst)
 //       before it loads links (seq_cst). So a reader that still saw the node is seen.
@@ -66,14 +66,16 @@ class Reclaimer {
     while (mine.spare.size() < values) mine.spare.push(new Node<P>);
   }
 
-  /// Disposes of the value of a locked cell that is about to be replaced at version `now`: into the chain if a snapshot may want
-  /// it, else away (R2). Needs one reserved value.
-  void keep(Cell<P>& cell, std::uint64_t word, Version now, Slot<P>& mine) noexcept {
+  /// True if a snapshot may want what a commit that has its version replaces (R2).
+  bool wanted() const { return open_.load() != 0; }
+
+  /// Disposes of the value of a locked cell that is about to be replaced at version `now`: into the chain if it is `wanted`, else
+  /// away. Needs one reserved value.
+  void keep(Cell<P>& cell, std::uint64_t word, Version now, bool wanted, Slot<P>& mine) noexcept {
     // Relaxed: bits and chain are written under the cell's lock only, which this thread holds.
     const bool alone =
         word::kind(word) != Kind::text && cell.older.load(std::memory_order_relaxed) == nullptr;
-    const bool wanted = open_.load() != 0;
-    if (!alone || wanted) keep_or_retire(cell, word, now, mine, wanted);
+    if (!alone || wanted) keep_or_retire(cell, word, now, wanted, mine);
   }
 
   /// Unlinks what no snapshot needs from the chain of a locked cell whose value is of version `now` (R1, R2). Without memory to do
@@ -104,8 +106,8 @@ class Reclaimer {
  private:
   static constexpr std::size_t kBatch = 64;
 
-  [[gnu::noinline]] void keep_or_retire(Cell<P>& cell, std::uint64_t word, Version now, Slot<P>& mine,
-                                        bool wanted) noexcept {
+  [[gnu::noinline]] void keep_or_retire(Cell<P>& cell, std::uint64_t word, Version now, bool wanted,
+                                        Slot<P>& mine) noexcept {
     // Relaxed: as in keep().
     const std::uint64_t bits = cell.bits.load(std::memory_order_relaxed);
     Node<P>* text = word::kind(word) == Kind::text ? std::bit_cast<Node<P>*>(bits) : nullptr;

@@ -83,7 +83,6 @@ struct alignas(128) Slot {
   NodeList<P> waiting;                                         ///< unlinked, waiting for `readers`
   std::vector<std::pair<const Slot*, std::uint64_t>> readers;  ///< were odd when `waiting` was filled
   NodeList<P> spare;                                           ///< so that keeping an old value cannot fail
-  std::vector<Held<P>> held;                                   ///< the scratch of Committer
 };
 
 template <Platform P>

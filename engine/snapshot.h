@@ -133,7 +133,11 @@ class View {
   /// The cell's word once no commit that this version counts is being installed (W2): after one change of the word that is so.
   /// A second wait is for a commit that began meanwhile and is overwriting what this version reads.
   std::uint64_t settled(const Cell<P>& cell) const {
-    std::uint64_t seen = cell.word.load();
+    const std::uint64_t seen = cell.word.load();
+    return word::installing(seen) ? await_settled(cell, seen) : seen;
+  }
+
+  [[gnu::noinline]] std::uint64_t await_settled(const Cell<P>& cell, std::uint64_t seen) const {
     while (word::installing(seen) && word::version(seen) <= version_) {
       seen = P::await(cell.word, [seen](std::uint64_t w) { return w != seen; });
     }

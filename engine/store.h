@@ -204,7 +204,7 @@ class Store {
                                   Scratch<P>& scratch) {
     for (const WriteSet::Entry& entry : writes.entries()) {
       if (auto refused = check_path(entry.path)) return refused;
-      scratch.writes.emplace_back(index_.intern(entry.path), std::optional<Value>(entry.value));
+      scratch.writes.emplace_back(index_.intern(entry.path), Datum<P>::of(std::optional<Value>(entry.value)));
     }
     for (const std::string& path : reads) {
       if (auto refused = check_path(path)) return refused;

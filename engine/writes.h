@@ -69,8 +69,12 @@ class TreeResolver {
     for (auto put = puts_.upper_bound(write.cell->id); put != puts_.end(); ++put) {  // W5
       if (is_ancestor(write.cell, put->second.cell)) put->second.datum = Datum<P>();
     }
-    put(write.cell, std::move(write.datum), covered);
-    return write.composite == nullptr ? std::nullopt : put_leaves(write.cell->path(), *write.composite);
+    if (write.datum.kind() != Kind::composite) {
+      put(write.cell, std::move(write.datum), covered);
+      return std::nullopt;
+    }
+    put(write.cell, Datum<P>(), covered);
+    return put_leaves(write.cell->path(), write.datum.composite());
   }
 
   std::optional<Rejected> put_leaves(const std::string& path, const Composite& parts) {
@@ -94,7 +98,8 @@ class TreeResolver {
     const auto [found, is_new] = puts_.try_emplace(cell->id, cell, Datum<P>());
     Write<P>& put = found->second;
     put.datum = std::move(datum);
-    put.covered = is_new ? covered : put.covered && covered;
+    const bool all_covered = covered && (is_new || put.role == Write<P>::covered);
+    put.role = all_covered ? Write<P>::covered : Write<P>::put;
   }
 
   Index<P>& index_;
@@ -124,7 +129,7 @@ std::optional<Rejected> resolve(std::vector<Write<P>>& writes, Index<P>& index) 
   bool plain = true, ascending = true;
   std::uint64_t last_id = 0;
   for (const Write<P>& write : writes) {
-    plain = plain && write.composite == nullptr && write.cell->is_leaf();
+    plain = plain && write.datum.kind() != Kind::composite && write.cell->is_leaf();
     ascending = ascending && write.cell->id > last_id;
     last_id = write.cell->id;
   }
