@@ -3,13 +3,16 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 
 #include "harness/check_pipe.h"
 #include "harness/commands.h"
 #include "harness/history_format.h"
 #include "harness/history_json_value.h"
+#include "harness/history_page.h"
 #include "harness/input_option.h"
 #include "harness/isolation_report.h"
 #include "model/explanation.h"
@@ -26,6 +29,7 @@ struct CheckArguments {
   std::chrono::nanoseconds budget = std::chrono::seconds(60);
   std::string
       isolation;  ///< the level asked of transactions; "" asks for linearizability, and strict serializability
+  std::string page;  ///< the file to write the picture to; "" for none
   bool json = false;
 };
 
@@ -92,8 +96,13 @@ class CheckRun {
   explicit CheckRun(const CheckArguments& arguments) : arguments_(arguments) {}
 
   int run() {
+    if (!arguments_.page.empty() && arguments_.files.size() != 1) {
+      fmt::print(stderr, "touchstone check: --html is for one history\n");
+      return kExitUsage;
+    }
     for (const std::string& file : arguments_.files) check_file(file);
     if (malformed_) return kExitMalformed;
+    if (unwritten_) return kExitCannotWrite;
     if (refuted_) return kExitRefuted;
     return inconclusive_ ? kExitInconclusive : 0;
   }
@@ -127,14 +136,29 @@ class CheckRun {
     }
     const auto level = level_of(arguments_.isolation);
     if (const auto* transactions = std::get_if<model::TransactionHistory>(&read))
-      return print(file, judge_isolation(*transactions, level));
+      return take_transactions(file, *transactions, level);
     const auto& history = std::get<model::History>(read);
     if (!arguments_.isolation.empty()) return print(file, judge_isolation(history, level));
     const auto begin = std::chrono::steady_clock::now();
-    const model::Verdict verdict = model::check(history, {.budget = arguments_.budget, .witness = false});
+    const model::Verdict verdict =
+        model::check(history, {.budget = arguments_.budget, .witness = !arguments_.page.empty()});
     const double seconds = seconds_since(begin);
+    if (!arguments_.page.empty()) save(page_data(history, verdict, file));
     print(file, {verdict.answer, verdict.reason, history.operations.size(), history.clients.size(), seconds,
                  explain_more(history, verdict)});
+  }
+
+  void take_transactions(const std::string& file, const model::TransactionHistory& history,
+                         model::Level level) {
+    const IsolationReport report = judge_isolation(history, level);
+    if (!arguments_.page.empty()) save(page_data(history, report, file));
+    print(file, report);
+  }
+
+  void save(const Json& data) {
+    if (save_page(data, arguments_.page)) return;
+    fmt::print(stderr, "touchstone check: {} cannot be written: {}\n", arguments_.page, std::strerror(errno));
+    unwritten_ = true;
   }
 
   void print(const std::string& file, const Report& report) {
@@ -156,6 +180,7 @@ class CheckRun {
 
   const CheckArguments& arguments_;
   bool malformed_ = false;
+  bool unwritten_ = false;
   bool refuted_ = false;
   bool inconclusive_ = false;
 };
@@ -187,6 +212,8 @@ void add_check_command(CLI::App& app, int& exit_status) {
           "Ask this level of the transactions in the history (strict-serializable), from read-uncommitted up")
       ->check(CLI::IsMember(level_names()));
   command->add_flag("--json", arguments->json, "One JSON object a line");
+  command->add_option("--html", arguments->page,
+                      "Write a picture of the history, one page for any browser, to this file");
   command->callback([arguments, &exit_status] { exit_status = CheckRun(*arguments).run(); });
 }
 

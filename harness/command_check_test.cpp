@@ -135,6 +135,19 @@ TEST_F(CheckCommand, JudgesTheTransactionsOfAStore) {
   EXPECT_NE(unfit.output.find("it is no history of a store"), std::string::npos) << unfit.output;
 }
 
+TEST_F(CheckCommand, WritesAPictureOfOneHistory) {
+  const std::string page = (folder_ / "page.html").string();
+  EXPECT_EQ(run(bad_ + " --html " + page).status, 1);
+  std::ifstream in(page);
+  const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  EXPECT_EQ(text.find("<!doctype html>"), 0U);
+  EXPECT_NE(text.find("nobody ever writes 1"), std::string::npos);
+  EXPECT_EQ(run(bad_ + " " + good_ + " --html " + page).status, 64);
+  const ToolRun nowhere = run(good_ + " --html " + (folder_ / "no" / "page.html").string());
+  EXPECT_EQ(nowhere.status, 73);
+  EXPECT_NE(nowhere.output.find("cannot be written"), std::string::npos) << nowhere.output;
+}
+
 TEST_F(CheckCommand, WrongUsageExitsWith64) {
   EXPECT_EQ(run("").status, 64);
   EXPECT_EQ(run(good_ + " --format xml").status, 64);

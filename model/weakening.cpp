@@ -37,6 +37,18 @@ class Weakening {
     }
   }
 
+  std::vector<OperationNumber> partial() {
+    if (!cut()) return {};
+    const std::vector<Kept> kept = until(last_ - 1);
+    load(kept);
+    CheckOptions options;
+    options.max_steps = limits_.steps;
+    options.budget = limits_.time;
+    std::vector<OperationNumber> witness = check(work_, options).witness;
+    for (OperationNumber& number : witness) number = kept[number].origin;
+    return witness;
+  }
+
   std::optional<Heart> run() {
     if (!cut()) return std::nullopt;
     prefix_ = kept_.size();
@@ -72,13 +84,8 @@ class Weakening {
     it.answered = false;
   }
 
-  /// True if it certainly is refuted.
-  bool refuted(const std::vector<Kept>& kept) {
-    if (trials_ == limits_.trials || steps_left_ == 0 || Clock::now() >= deadline_) {
-      exhausted_ = true;
-      return false;
-    }
-    ++trials_;
+  /// Makes the working history of these.
+  void load(const std::vector<Kept>& kept) {
     work_.operations.clear();
     for (const Kept& it : kept) {
       work_.operations.push_back(it.operation);
@@ -86,6 +93,16 @@ class Weakening {
       auto& response = work_.store_calls[it.operation.argument].response;
       response = it.answered ? given_.store_calls[it.operation.argument].response : std::nullopt;
     }
+  }
+
+  /// True if it certainly is refuted.
+  bool refuted(const std::vector<Kept>& kept) {
+    if (trials_ == limits_.trials || steps_left_ == 0 || Clock::now() >= deadline_) {
+      exhausted_ = true;
+      return false;
+    }
+    ++trials_;
+    load(kept);
     CheckOptions options;
     options.witness = false;
     options.max_steps = std::min(steps_left_, limits_.steps_each);
@@ -252,6 +269,12 @@ class Weakening {
 };
 
 }  // namespace
+
+std::vector<OperationNumber> longest_partial(const History& history, const Refutation& refutation,
+                                             const WeakeningLimits& limits) {
+  if (history.kind != HistoryKind::kCell && history.kind != HistoryKind::kStore) return {};
+  return Weakening(history, refutation, limits).partial();
+}
 
 std::optional<Heart> weaken(const History& history, const Refutation& refutation,
                             const WeakeningLimits& limits) {

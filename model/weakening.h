@@ -45,6 +45,11 @@ struct Heart {
   bool minimal = false;             ///< nothing more can go; else a limit was reached
 };
 
+/// The longest partial linearization: a witness of the longest prefix of the refuted partition that has one, as operations of the
+/// given history; of cells without the other keys. Empty where the kind of history, or the limits, allow none.
+std::vector<OperationNumber> longest_partial(const History& history, const Refutation& refutation,
+                                             const WeakeningLimits& limits = {});
+
 /// Nothing where the kind of history, or too small limits, allow no such thing.
 std::optional<Heart> weaken(const History& history, const Refutation& refutation,
                             const WeakeningLimits& limits = {});

@@ -3,7 +3,8 @@
 //
 //   add_history_claim<harness::ReferenceEngine>(registry);
 //
-// The run directory keeps the history of the last round, which `touchstone check` reads; of a violation, that one's.
+// The run directory keeps the history of the last round, which `touchstone check` reads; of a violation, that one's,
+// and history.html, which a browser shows.
 
 #include <fmt/format.h>
 
@@ -16,6 +17,9 @@ namespace touchstone::stress {
 
 /// Keeps workload and history where a person looks for them.
 void keep(const harness::ClaimRun& run, const harness::Workload& workload, const model::History& history);
+
+/// Of a violation: history.html beside it.
+void keep_picture(const harness::ClaimRun& run, const model::History& history, const model::Verdict& verdict);
 
 // S2. The danger: an answer that no order of the calls explains: a lost update, a conflict that never was, a snapshot
 // out of time. The oracle: the checker looks for one order that respects real time and in which the model agrees.
@@ -41,6 +45,7 @@ void every_history_is_linearizable(harness::ClaimRun& run) {
       return;
     }
     keep(run, workload, history);
+    keep_picture(run, history, verdict);
     if (verdict.answer == model::Answer::kInconclusive)
       throw harness::ClaimInconclusive(model::explain(history, verdict));
     run.require(false, "{}", model::explain(history, verdict));

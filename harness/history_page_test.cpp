@@ -1,0 +1,180 @@
+#include "harness/history_page.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <sstream>
+
+#include "harness/history_elle.h"
+#include "harness/parsed_history.h"
+#include "harness/tool_run.h"
+
+namespace touchstone::harness {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kRefuted =
+    "INFO  jepsen.util - 0 :invoke :write 1\nINFO  jepsen.util - 0 :ok :write 1\n"
+    "INFO  jepsen.util - 1 :invoke :write 1\nINFO  jepsen.util - 1 :ok :write 1\n"
+    "INFO  jepsen.util - 0 :invoke :write 2\nINFO  jepsen.util - 2 :invoke :cas [7 8]\n"
+    "INFO  jepsen.util - 0 :ok :write 2\nINFO  jepsen.util - 2 :info :cas :timed-out\n"
+    "INFO  jepsen.util - 1 :invoke :read nil\nINFO  jepsen.util - 1 :ok :read 1\n";
+
+Json data_of(std::string_view text) {
+  const model::History history = parsed(text);
+  return page_data(history, model::check(history), "a title");
+}
+
+std::string page_of(const Json& data) {
+  std::ostringstream out;
+  write_page(data, out);
+  return out.str();
+}
+
+TEST(HistoryPage, HasAColumnEntryForEachOperation) {
+  const Json data = data_of(kRefuted);
+  for (const char* column : {"client", "key", "label", "call", "ret", "outcome", "version"})
+    EXPECT_EQ(data.at(column).size(), 5U) << column;
+  EXPECT_EQ(data.at("verdict"), "not-linearizable");
+  EXPECT_EQ(data.at("labels").at(data.at("label").at(4).get<std::size_t>()), "read = 1");
+  EXPECT_EQ(data.at("call").at(0), 0);
+  EXPECT_EQ(data.at("ret").at(3), Json());
+  EXPECT_EQ(data.at("outcome"), Json::array({0, 0, 0, 2, 0}));
+}
+
+TEST(HistoryPage, MarksTheFailingOperationAndTheLongestPartialLinearizationWithItsStates) {
+  const Json data = data_of(kRefuted);
+  EXPECT_EQ(data.at("failing"), Json::array({4}));
+  EXPECT_EQ(data.at("heart"), Json::array({0, 1, 2, 4}));
+  EXPECT_EQ(data.at("order"), Json::array({0, 1, 2}));
+  ASSERT_EQ(data.at("state").size(), 3U);
+  EXPECT_EQ(data.at("states").at(data.at("state").at(2).get<std::size_t>()), "2");
+  EXPECT_NE(data.at("explanation").get<std::string>().find("what matters"), std::string::npos);
+}
+
+TEST(HistoryPage, ShowsTheLinearizationOfAHistoryThatHasOne) {
+  const Json data = data_of(kRefuted.substr(0, kRefuted.find("INFO  jepsen.util - 1 :invoke :read")));
+  EXPECT_EQ(data.at("verdict"), "linearizable");
+  EXPECT_EQ(data.at("failing"), Json::array());
+  EXPECT_EQ(data.at("order"), Json::array({0, 1, 2}));
+}
+
+TEST(HistoryPage, ShowsTransactionsAndTheirAnomaly) {
+  const auto read = parse_elle_history(
+      "{:process 0, :type :invoke, :value [[:append x 1]]}{:process 0, :type :ok, :value [[:append x 1]]}"
+      "{:process 1, :type :invoke, :value [[:r x nil]]}{:process 1, :type :ok, :value [[:r x []]]}"
+      "{:process 1, :type :invoke, :value [[:r x nil]]}{:process 1, :type :ok, :value [[:r x [1]]]}",
+      "text");
+  const auto& history = std::get<model::TransactionHistory>(read);
+  const Json data =
+      page_data(history, judge_isolation(history, model::Level::kStrictSerializable), "a title");
+  EXPECT_EQ(data.at("verdict"), "not strict-serializable");
+  EXPECT_EQ(data.at("client").size(), 3U);
+  EXPECT_EQ(data.at("heart").size(), 2U);
+}
+
+// Danger: a value that ends the script, or bytes that are no UTF-8, break the page; a page that loads anything is not self-contained.
+TEST(HistoryPage, StaysWellFormedAndLoadsNothingWhateverTheHistoryHolds) {
+  model::History history;
+  model::Operation it{.invoked = 1,
+                      .returned = 2,
+                      .client = history.client("<b>\xff"),
+                      .key = history.key("</script><script>x")};
+  it.function = model::Function::kWrite;
+  it.argument = history.value(std::string("<!--</script>\xc3"));
+  history.operations.push_back(it);
+  const std::string page = page_of(page_data(history, model::check(history), "</title>"));
+  const auto count = [&](const std::string& what) {
+    std::size_t times = 0;
+    for (std::size_t at = page.find(what); at != std::string::npos; at = page.find(what, at + 1)) ++times;
+    return times;
+  };
+  EXPECT_EQ(count("</script>"), 2U);
+  EXPECT_EQ(count("<!--"), 0U);
+  EXPECT_EQ(count("</title>"), 1U);
+  EXPECT_EQ(count("http:") + count("https:") + count("src=") + count("@import") + count("url("), 0U);
+  EXPECT_EQ(count("/*DATA*/") + count("/*STYLE*/") + count("/*SCRIPT*/"), 0U);
+  const std::size_t begin = page.find("application/json\">") + 18;
+  EXPECT_EQ(Json::parse(page.substr(begin, page.find("</script>", begin) - begin)).at("client").size(), 1U);
+}
+
+/// Loads the page in headless Chromium, and gives the tag that says what is on the screen.
+class PageInABrowser : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (run_shell("command -v chromium").status != 0)
+      GTEST_SKIP()
+          << "expected skip: chromium is not installed (apt-get install chromium), so no page is loaded";
+    std::string pattern = (fs::temp_directory_path() / "touchstone-page-XXXXXX").string();
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    folder_ = pattern;
+  }
+  void TearDown() override {
+    if (!folder_.empty()) fs::remove_all(folder_);
+  }
+
+  std::string shown(const std::string& file, const std::string& view) const {
+    const ToolRun run =
+        run_shell("HOME=" + folder_.string() + " timeout 120 chromium --headless --no-sandbox --disable-gpu" +
+                  " --disable-crash-reporter --disable-breakpad --no-first-run --window-size=1400,800 "
+                  "--user-data-dir=" +
+                  (folder_ / "profile").string() + " --dump-dom 'file://" + file + "#" + view + "'");
+    const std::size_t body = run.output.find("<body data-");
+    if (body == std::string::npos) return "nothing was drawn: " + run.output;
+    return run.output.substr(body, run.output.find('>', body) - body);
+  }
+
+  std::string saved(const Json& data) const {
+    const std::string file = (folder_ / "page.html").string();
+    EXPECT_TRUE(save_page(data, file));
+    return file;
+  }
+
+  fs::path folder_;
+};
+
+void expect_has(const std::string& text, const std::string& part) {
+  EXPECT_NE(text.find(part), std::string::npos) << part << " is not in " << text;
+}
+
+TEST_F(PageInABrowser, ShowsTheViolationSearchesFiltersAndZooms) {
+  const std::string file = saved(data_of(kRefuted));
+  const std::string first = shown(file, "");
+  expect_has(first, "data-operations=\"5\" data-shown=\"5\"");
+  expect_has(first, "data-failing-in-view=\"1\"");
+  expect_has(shown(file, "search=WRITE(1)"), "data-matches=\"2\"");
+  expect_has(shown(file, "client=1"), "data-shown=\"2\"");
+  const std::string zoomed = shown(file, "axis=real&zoom=8&dark");
+  expect_has(zoomed, "data-axis=\"real\"");
+  expect_has(zoomed, "data-span-of-all=\"0.1300\"");
+  expect_has(zoomed, "data-theme=\"dark\"");
+}
+
+TEST_F(PageInABrowser, DrawsOfAHundredThousandOperationsOnlyWhatIsVisible) {
+  model::History history;
+  for (std::int64_t i = 0; i < 100'000; ++i) {
+    model::Operation it{.invoked = i * 10,
+                        .returned = i * 10 + 25,
+                        .client = history.client(std::to_string(i % 4)),
+                        .key = history.key("x")};
+    it.function = model::Function::kWrite;
+    it.argument = history.value(i % 50);
+    history.operations.push_back(it);
+  }
+  const std::string file = saved(page_data(history, model::check(history), "many"));
+  const auto drawn = [](const std::string& body) {
+    const std::size_t at = body.find("data-drawn=\"");
+    return at == std::string::npos ? -1 : std::atoi(body.c_str() + at + 12);
+  };
+  const int all = drawn(shown(file, "axis=real"));
+  EXPECT_GT(all, 0);
+  EXPECT_LT(all, 4 * 1400 * 2);  // two boxes a pixel
+  const int few = drawn(shown(file, "axis=real&zoom=2000"));
+  EXPECT_GT(few, 0);
+  EXPECT_LT(few, 100);
+}
+
+}  // namespace
+}  // namespace touchstone::harness
