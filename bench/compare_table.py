@@ -170,16 +170,17 @@ def rate_marks(results, measured):
 
 def contention_marks(results):
     rows = []
-    finite = [c for n, c in results.contention.items() if n.startswith("finite/ticket/")]
-    if finite:
-        conflicts = max(c["conflicts_max"] for c in finite)
-        over = max(c["over_ideal"] for c in finite)
-        rows.append(["ticket: no commit with more than 5 conflicts", f"{conflicts:.0f}", verdict(conflicts, 5, False)])
-        rows.append(["ticket: total time within 1.25 of ideal serial", f"{over:.2f}", verdict(over, 1.25, False)])
-    slow = results.contention.get("slow/ticket")
-    if slow:
-        gap = slow["gap_in_bodies"]
-        rows.append(["ticket: a slow worker commits once in 8 of its bodies", f"{gap:.1f}", verdict(gap, 8, False)])
+    for policy in ("ticket", "key_queue"):
+        finite = [c for n, c in results.contention.items() if n.startswith(f"finite/{policy}/")]
+        if finite:
+            conflicts = max(c["conflicts_max"] for c in finite)
+            over = max(c["over_ideal"] for c in finite)
+            rows.append([f"{policy}: no commit with more than 5 conflicts", f"{conflicts:.0f}", verdict(conflicts, 5, False)])
+            rows.append([f"{policy}: total time within 1.25 of ideal serial", f"{over:.2f}", verdict(over, 1.25, False)])
+        slow = results.contention.get(f"slow/{policy}")
+        if slow:
+            gap = slow["gap_in_bodies"]
+            rows.append([f"{policy}: a slow worker commits once in 8 of its bodies", f"{gap:.1f}", verdict(gap, 8, False)])
     return rows
 
 

@@ -86,7 +86,7 @@ def workloads(mode):
 
 def contention(mode):
     """Names of contention_bench, the policies of one scenario one after the other."""
-    policies = ("ticket", "backoff", "none", "mutex")
+    policies = ("ticket", "key_queue", "backoff", "none", "mutex")
     if mode == "full":
         finite = [f"finite/{p}/workers:{w}" for w in (8, 16, 32, 64) for p in policies]
         return finite + [f"{kind}/{p}" for kind in ("slow", "bystander") for p in policies]

@@ -6,7 +6,7 @@
 //                                   longest time without a commit, in lengths of its body
 //   bystander/<policy>              one worker on a key of its own, without a pause, beside 64 on the counter, for 1 s
 //
-// Policies: `ticket` is the default; `backoff` lacks the ticket, `none` both; `mutex` holds a lock during the body and never conflicts.
+// Policies: `ticket` is the default, `key_queue` reserves only the paths that a worker with priority wants; `backoff` lacks the ticket, `none` both; `mutex` holds a lock during the body and never conflicts.
 // A body sleeps, as one that asks a service does: the ideal is the sum of the bodies as they really were.
 //
 // With TOUCHSTONE_BENCH_WORKERS=FILE the finite runs append a line a worker to FILE: policy, workers, worker, its commits,
@@ -37,9 +37,11 @@ struct Policy {
   bool backoff;
   bool ticket;
   bool lock;  ///< a mutex around everything
+  engine::Policy policy = engine::Policy::ticket;
 };
 
 constexpr Policy kPolicies[] = {{"ticket", true, true, false},
+                                {"key_queue", true, true, false, engine::Policy::key_queue},
                                 {"backoff", true, false, false},
                                 {"none", false, false, false},
                                 {"mutex", false, false, true}};
@@ -116,6 +118,7 @@ class Arena {
     engine::StoreOptions options;
     options.backoff = policy.backoff;
     options.ticket = policy.ticket;
+    options.policy = policy.policy;
     return options;
   }
 

@@ -77,6 +77,8 @@ struct alignas(64) Cell {
       kTrimAt;             ///< with the word locked: the chain length that is worth a look at the snapshots
   const std::string name;  ///< this component
   typename P::counter conflicts;  ///< a statistic; concurrent conflicts may count once
+  typename P::template atomic<std::uint64_t> reserved{
+      0};  ///< the turn that reserves it, or 0 (engine/key_queue.h)
 
   static constexpr std::uint32_t kTrimAt = 4;
 

@@ -46,15 +46,17 @@ struct CommitRequest {
   std::vector<Write<P>>& cells;  ///< the puts as resolve() leaves them; to be resubmitted as they come back
 };
 
-/// What became of one attempt. Conflict: `where` (null: the global version) was found at version `found`.
+/// What became of one attempt. Conflict: `where` (null: the global version) was found at this version. Busy: a Bar.
 template <Platform P>
 struct AttemptOutcome {
   enum Kind : std::uint8_t { committed, conflict, busy, under_scalar } kind;
   CommitPath path = CommitPath::empty;
-  Version version = 0;             ///< committed: the commit's; conflict: the one found
-  const Cell<P>* where = nullptr;  ///< conflict: what changed; under_scalar: the scalar
+  Version version = 0;  ///< committed: the commit's; conflict: the one found; busy: the turn
+  const Cell<P>* where =
+      nullptr;  ///< conflict: what changed; under_scalar: the scalar; busy: where it was seen
   const Cell<P>* below = nullptr;  ///< under_scalar: the put
-  std::uint64_t gate = 0;          ///< busy: what the gate showed
+
+  Bar<P> bar() const { return {where, version}; }
 };
 
 template <Platform P>
@@ -83,8 +85,8 @@ class Committer {
   }
 
   /// The outcome of an attempt that is known to be in vain because `changed` is newer than its version.
-  Outcome refuse(const Cell<P>* changed, const Claim<P>* claim) {
-    return conflict_or_busy(changed, word::version(changed->word.load()), claim);
+  Outcome refuse(const Cell<P>* changed, const CommitRequest<P>& request, const Claim<P>* claim) {
+    return conflict_or_busy(changed, word::version(changed->word.load()), request, claim);
   }
 
   /// Shortens every chain to what the open snapshots need.
@@ -183,11 +185,10 @@ class Committer {
   [[gnu::flatten]] Outcome try_once(const CommitRequest<P>& request, Slot<P>& mine, const Claim<P>* claim,
                                     Locks& locks) {
     if (const Write<P>* changed = lock_all(request.expected, locks)) {
-      return conflict_or_busy(changed->cell, word::version(changed->word), claim);
+      return conflict_or_busy(changed->cell, word::version(changed->word), request, claim);
     }
     P::fault_point("commit:locked");
-    const std::uint64_t gate = gate_.look();
-    if (!TicketGate<P>::admits(gate, claim)) return {.kind = Outcome::busy, .gate = gate};
+    if (const Bar<P> bar = gate_.bar(request.footprint, request.cells, claim)) return busy(bar);
     P::fault_point("commit:admitted");
 
     const Ancestors above = look_at_ancestors(locks);
@@ -203,9 +204,11 @@ class Committer {
         return install(locks, mine, request.expected + 1, CommitPath::fast);
       }
     }
-    if (strict_) return conflict_or_busy(nullptr, clock_.load(), claim);
+    if (strict_) return conflict_or_busy(nullptr, clock_.load(), request, claim);
     mine.counters.versions_compared.add(above.looked_at);
-    if (above.newest > request.expected) return conflict_or_busy(above.newest_cell, above.newest, claim);
+    if (above.newest > request.expected) {
+      return conflict_or_busy(above.newest_cell, above.newest, request, claim);
+    }
     if (refused) return {.kind = Outcome::under_scalar, .where = above.scalar, .below = above.below_scalar};
     announce(locks);
     return install(locks, mine, clock_.fetch_add(1) + 1, CommitPath::merged);
@@ -341,10 +344,14 @@ class Committer {
     return kind;
   }
 
+  static Outcome busy(const Bar<P>& bar) {
+    return {.kind = Outcome::busy, .version = bar.turn, .where = bar.cell};
+  }
+
   /// A failed validation at a gate that is closed for another is Busy: nothing counts while the gate is closed.
-  Outcome conflict_or_busy(const Cell<P>* where, Version found, const Claim<P>* claim) {
-    const std::uint64_t gate = gate_.look();
-    if (!TicketGate<P>::admits(gate, claim)) return {.kind = Outcome::busy, .gate = gate};
+  [[gnu::noinline]] Outcome conflict_or_busy(const Cell<P>* where, Version found,
+                                             const CommitRequest<P>& request, const Claim<P>* claim) {
+    if (const Bar<P> bar = gate_.bar(request.footprint, request.cells, claim)) return busy(bar);
     return {.kind = Outcome::conflict, .version = found, .where = where};
   }
 

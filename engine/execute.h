@@ -61,6 +61,7 @@ class Execution {
   Execution& operator=(const Execution&) = delete;
 
   void run() {
+    if (worker_.claimed()) worker_.join(reserved());  // it earned it by hand, perhaps for other paths
     while (!ended()) {
       if (result_.effort.attempts >= limits_.attempts) {
         result_.outcome = AttemptsExhausted{};
@@ -138,7 +139,7 @@ class Execution {
     const CommitRequest<P> request{version, footprint(), scratch.writes};
     while (true) {
       const auto outcome = context.spoiled_ != nullptr
-                               ? store_.committer_.refuse(context.spoiled_, worker_.claim_if_any())
+                               ? store_.committer_.refuse(context.spoiled_, request, worker_.claim_if_any())
                                : store_.committer_.attempt(request, *worker_.slot_, worker_.claim_if_any());
       switch (outcome.kind) {
         case AttemptOutcome<P>::committed:
@@ -151,7 +152,7 @@ class Execution {
           return false;
         case AttemptOutcome<P>::busy:
           worker_.counters().busy.add(1);
-          if (!wait_at_gate(outcome.gate)) return ended();
+          if (!wait_at_gate(outcome.bar())) return ended();
       }
     }
   }
@@ -165,8 +166,18 @@ class Execution {
     return reads;
   }
 
+  /// What its turn reserves: all that its commit may have to validate.
+  std::vector<Cell<P>*> reserved() const {
+    std::vector<Cell<P>*> cells = process_.outputs_;
+    if (store_.options_.validate_reads) {
+      cells.insert(cells.end(), process_.inputs_.begin(), process_.inputs_.end());
+      sort_unique(cells);
+    }
+    return cells;
+  }
+
   [[gnu::noinline]] void after_conflict(const AttemptOutcome<P>& outcome) {
-    if (worker_.conflicted(outcome.where)) return;  // it has a claim now, or had one: no back-off
+    if (worker_.conflicted(outcome.where)) return worker_.join(reserved());  // and no back-off
     const StoreOptions& options = store_.options_;
     if (!options.backoff) return;
     const Backoff backoff{options.backoff_base, options.backoff_cap};
@@ -177,29 +188,29 @@ class Execution {
 
   /// True when the same attempt may be submitted again; false when the body must run again or the limits
   /// ended it.
-  [[gnu::noinline]] bool wait_at_gate(std::uint64_t gate) {
+  [[gnu::noinline]] bool wait_at_gate(const Bar<P>& bar) {
     const Time begin = P::now();
-    const bool again = await_open(gate);
+    const bool again = await_open(bar);
     account(worker_.counters().gate_us, begin);
     return again;
   }
 
-  bool await_open(std::uint64_t gate) {
+  bool await_open(Bar<P> bar) {
     if (worker_.claimed()) {  // its own turn ran out while the attempt was under way
       worker_.rejoin();
       return false;
     }
-    while (TicketGate<P>::closed(gate)) {
+    while (TicketGate<P>::closed(bar.turn)) {
       if (store_.options_.ticket && turns_missed_ >= store_.options_.busy_limit) {
         worker_.counters().limit_joins.add(1);
-        worker_.join();
+        worker_.join(reserved());
         return false;
       }
-      const auto now = store_.gate_.await_change(gate, next_check(), worker_.counters());
+      const auto now = store_.gate_.await_change(bar, next_check(), worker_.counters());
       if (now) {
         ++result_.effort.closings_waited;
-        turns_missed_ += TicketGate<P>::turns(gate, *now);
-        gate = *now;
+        turns_missed_ += store_.gate_.turns(bar, *now);
+        bar.turn = *now;
       } else if (ended()) {
         return false;
       }
@@ -221,10 +232,7 @@ class Execution {
     if (status == TicketStatus::none) {
       worker_.rejoin();
     } else if (status == TicketStatus::holding) {
-      if (const std::uint64_t turn = worker_.claim_.token.load(); turn != 0) {  // else it has run out already
-        result_.effort.closings_waited += TicketGate<P>::turns(worker_.claim_.joined_at, turn);
-        worker_.claim_.joined_at = turn;
-      }
+      result_.effort.closings_waited += std::exchange(worker_.claim_.turns_waited, 0);
       store_.drain(*worker_.slot_);
     }
     account(worker_.counters().gate_us, begin);

@@ -15,6 +15,12 @@ enum class Mode : std::uint8_t {
   strict  ///< any stale expected version conflicts
 };
 
+/// What the turn of a worker with priority keeps others from.
+enum class Policy : std::uint8_t {
+  ticket,  ///< every commit, as the source says (engine/ticket.h)
+  key_queue  ///< commits that overlap what this worker commits (engine/key_queue.h); in strict mode that is every commit
+};
+
 /// Something a committed body wants the world to know: an event, an outbox entry.
 struct Effect {
   std::string topic;
@@ -30,7 +36,8 @@ struct StoreOptions {
   Duration backoff_base = std::chrono::milliseconds(1);
   int backoff_cap = 5;  ///< the wait stops growing after this retry: 32 ms with a base of 1 ms
 
-  bool ticket = true;
+  bool ticket = true;  ///< workers that fail too often get priority
+  Policy policy = Policy::ticket;
   int ticket_threshold = 5;  ///< consecutive conflicts that earn the ticket
   int busy_limit = 8;        ///< gate closings waited out that earn it too
   Duration lease_least =

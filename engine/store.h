@@ -34,7 +34,9 @@ template <Platform P = NativePlatform>
 class Store {
  public:
   explicit Store(StoreOptions options = {})
-      : options_(std::move(options)), committer_(epoch_.clock, gate_, reclaimer_, options_.mode) {}
+      : options_(std::move(options)),
+        gate_(options_),
+        committer_(epoch_.clock, gate_, reclaimer_, options_.mode) {}
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
 
@@ -194,9 +196,11 @@ class Store {
     while (true) {
       const Claim<P>* claim = worker != nullptr ? worker->claim_if_any() : nullptr;
       const auto outcome = committer_.attempt(request, slot, claim);
-      if (outcome.kind != AttemptOutcome<P>::busy) return settle(outcome, expected, worker, slot);
-      if (const Duration left = gate_.remaining(); left > Duration(0)) return busy(left, worker, slot);
-      gate_.expire(outcome.gate, slot.counters);  // T5
+      if (outcome.kind != AttemptOutcome<P>::busy) return settle(outcome, request, worker, slot);
+      if (const Duration left = gate_.remaining(outcome.bar()); left > Duration(0)) {
+        return busy(left, request, worker, slot);
+      }
+      gate_.expire(slot.counters);  // T5
     }
   }
 
@@ -214,7 +218,8 @@ class Store {
     return resolve(scratch.writes, index_);
   }
 
-  CommitResult settle(const AttemptOutcome<P>& outcome, Version expected, Worker<P>* worker, Slot<P>& slot) {
+  CommitResult settle(const AttemptOutcome<P>& outcome, const CommitRequest<P>& request, Worker<P>* worker,
+                      Slot<P>& slot) {
     if (outcome.kind == AttemptOutcome<P>::under_scalar) {
       return under_scalar(outcome.below->path(), outcome.where->path());
     }
@@ -226,16 +231,28 @@ class Store {
     if (worker == nullptr) {
       slot.counters.conflicts.add(1);
     } else if (worker->conflicted(outcome.where)) {
+      worker->join(cells_of(request));
       ticket = worker->ticket();
       if (ticket == TicketStatus::holding) drain(slot);
     }
-    return Conflict{outcome.where == nullptr ? "" : outcome.where->path(), expected, outcome.version, ticket};
+    return Conflict{outcome.where == nullptr ? "" : outcome.where->path(), request.expected, outcome.version,
+                    ticket};
   }
 
-  CommitResult busy(Duration left, Worker<P>* worker, Slot<P>& slot) {
+  CommitResult busy(Duration left, const CommitRequest<P>& request, Worker<P>* worker, Slot<P>& slot) {
     slot.counters.busy.add(1);
-    if (worker != nullptr && worker->claimed()) worker->rejoin();
+    if (worker != nullptr && worker->claimed()) worker->join(cells_of(request));
     return Busy{left};
+  }
+
+  /// What the turn of a worker that commits by hand reserves.
+  static std::vector<Cell<P>*> cells_of(const CommitRequest<P>& request) {
+    std::vector<Cell<P>*> cells(request.footprint.begin(), request.footprint.end());
+    for (const Write<P>& write : request.cells) {
+      if (write.is_put()) cells.push_back(write.cell);
+    }
+    sort_unique(cells);
+    return cells;
   }
 
   /// Waits for the commits that passed the gate before it closed (S1).

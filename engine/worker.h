@@ -61,15 +61,14 @@ class Worker {
     return std::max(store_.options_.lease_least, longest_attempt_ * store_.options_.lease_factor);
   }
 
-  void join() {
+  /// Into the queue, for a turn that reserves `cells`: for the first time, or after its turn ran out, or because it wants others now.
+  void join(std::span<Cell<P>* const> cells) {
     claimed_ = true;
-    store_.gate_.join(claim_, lease(), counters());
+    store_.gate_.join(claim_, cells, lease(), counters());
   }
 
   /// After its turn ran out: to the head of the queue, with a longer lease.
-  void rejoin() {
-    if (store_.gate_.expired(claim_)) store_.gate_.join(claim_, lease(), counters());
-  }
+  void rejoin() { join(std::vector(claim_.cells)); }
 
   void succeeded(CommitPath path) {
     if (path == CommitPath::empty) counters().commits_empty.add(1);
@@ -77,19 +76,16 @@ class Worker {
     give_back();
   }
 
-  /// Counts a conflict (E1). True if it now has a claim, or had one already.
+  /// Counts a conflict (E1). True if it has a claim or has earned one, and is to join.
   bool conflicted(const Cell<P>* where) {
     counters().conflicts.add(1);
     if (where != nullptr) const_cast<Cell<P>*>(where)->conflicts.add(1);
     if (claimed_) {
       if (ticket() == TicketStatus::holding) store_.gate_.renew(claim_, store_.options_.lease_renewals);
-      rejoin();
       return true;
     }
     ++failures_;
-    if (!store_.options_.ticket || failures_ < store_.options_.ticket_threshold) return false;
-    join();
-    return true;
+    return store_.options_.ticket && failures_ >= store_.options_.ticket_threshold;
   }
 
   Store<P>& store_;

@@ -8,8 +8,10 @@ namespace {
 const std::vector<Scheduled>& everything() {
   static const std::vector<Scheduled> all = [] {
     std::vector<Scheduled> joined;
-    for (auto&& some : {scheduled_gate(), scheduled_turns(), scheduled_bound()})
-      joined.insert(joined.end(), some.begin(), some.end());
+    for (const engine::Policy policy : {engine::Policy::ticket, engine::Policy::key_queue}) {
+      for (auto&& some : {scheduled_gate(policy), scheduled_turns(policy), scheduled_bound(policy)})
+        joined.insert(joined.end(), some.begin(), some.end());
+    }
     return joined;
   }();
   return all;
@@ -20,6 +22,7 @@ const std::vector<Scheduled>& everything() {
 Scheduled& ScheduledList::add(std::string claim, std::string name, Scheduled::Search search,
                               std::uint64_t executions, const Reached& wanted,
                               std::function<void(Reached&)> body) {
+  if (policy_ == engine::Policy::key_queue) name += "-by-key";
   Scheduled promise{.claim = std::move(claim),
                     .name = std::move(name),
                     .search = search,

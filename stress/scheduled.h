@@ -21,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/options.h"
 #include "engine/statistics.h"
 #include "harness/explore/explorer.h"
 #include "harness/explore/script.h"
@@ -60,14 +61,17 @@ struct Scheduled {
   Reached wanted = {};
 };
 
-/// Promises in the making.
+/// Promises in the making, of the engine under one policy of contention. Under the queue per key their names end in "-by-key".
 class ScheduledList {
  public:
+  explicit ScheduledList(engine::Policy policy) : policy_(policy) {}
+
   Scheduled& add(std::string claim, std::string name, Scheduled::Search search, std::uint64_t executions,
                  const Reached& wanted, std::function<void(Reached&)> body);
   std::vector<Scheduled> take() { return std::move(all_); }
 
  private:
+  engine::Policy policy_;
   std::vector<Scheduled> all_;
 };
 
@@ -80,8 +84,8 @@ const Scheduled& scheduled(std::string_view claim, std::string_view name);
 /// Exhausts, samples or plays the script. `options.executions` overrides the promise's own number.
 harness::explore::Report look(const Scheduled& promise, harness::explore::Options options = {});
 
-std::vector<Scheduled> scheduled_gate();   ///< B1, B4, B5, B8, B9
-std::vector<Scheduled> scheduled_turns();  ///< B6, B7
-std::vector<Scheduled> scheduled_bound();  ///< B10, B11
+std::vector<Scheduled> scheduled_gate(engine::Policy policy);   ///< B1, B4, B5, B8, B9
+std::vector<Scheduled> scheduled_turns(engine::Policy policy);  ///< B6, B7
+std::vector<Scheduled> scheduled_bound(engine::Policy policy);  ///< B10, B11
 
 }  // namespace touchstone::stress

@@ -11,8 +11,8 @@ using P = ControlledPlatform;
 using Search = Scheduled::Search;
 
 // B10. A low threshold and limit bring every worker to the gate soon.
-void every_execute_keeps_the_bound(Reached& reached, int workers, int times) {
-  Candidates all({.backoff = false, .ticket_threshold = 2, .busy_limit = 2}, workers);
+void every_execute_keeps_the_bound(Policy policy, Reached& reached, int workers, int times) {
+  Candidates all({.backoff = false, .policy = policy, .ticket_threshold = 2, .busy_limit = 2}, workers);
   std::vector<P::thread> threads;
   for (int i = 0; i < workers; ++i) {
     threads.emplace_back([&all, times] {
@@ -24,8 +24,8 @@ void every_execute_keeps_the_bound(Reached& reached, int workers, int times) {
 }
 
 // B10. The source's own numbers: threshold 5, limit 8.
-void every_execute_keeps_the_sources_bound(Reached& reached) {
-  Candidates all({.backoff = false}, 4);
+void every_execute_keeps_the_sources_bound(Policy policy, Reached& reached) {
+  Candidates all({.backoff = false, .policy = policy}, 4);
   std::vector<P::thread> threads;
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&all] {
@@ -38,13 +38,13 @@ void every_execute_keeps_the_sources_bound(Reached& reached) {
 
 // B10. Danger: the bound counts turns that pass while a waiter is not given the processor, of which there may be any number. The
 // victim waits at the gate; thirty turns come and go before it runs again. That was one closing waited out, and the gate is open.
-void turns_while_a_waiter_does_not_run(Reached& reached) {
-  Store<P> store;
+void turns_while_a_waiter_does_not_run(Policy policy, Reached& reached) {
+  Store<P> store({.policy = policy});
   store.compare_and_swap(0, WriteSet{}.set("n", 0));
   P::thread others = P::thread::named("others", [&] {
     for (int turn = 0; turn < 30; ++turn) {
       auto worker = store.worker({.failures = 4});
-      store.compare_and_swap(0, WriteSet{}.set("n", 0), &worker);
+      store.compare_and_swap(0, WriteSet{}.set("n", 0), &worker, {"hall"});
       require(worker.ticket() == TicketStatus::holding, "a turn begins");
       P::fault_point("turn");
       store.compare_and_swap(store.version(), WriteSet{}.set("n", turn), &worker);
@@ -52,8 +52,8 @@ void turns_while_a_waiter_does_not_run(Reached& reached) {
   });
   P::thread victim = P::thread::named("victim", [&] {
     auto worker = store.worker();
-    auto process = store.process("quiet", {.inputs = {}, .outputs = {"quiet"}},
-                                 [](Context<P>& ctx) { ctx.set("quiet", 1); });
+    auto process = store.process("quiet", {.inputs = {}, .outputs = {"hall.quiet"}},
+                                 [](Context<P>& ctx) { ctx.set("hall.quiet", 1); });
     const auto result = store.execute(worker, process);
     require(result.committed() && result.effort.conflicts == 0, "nobody else writes what it writes");
     require(result.effort.closings_waited == 1, std::to_string(result.effort.closings_waited) + " closings");
@@ -106,7 +106,7 @@ Script always_first(int asked_for) {
 // body emits what it is about to write. The oracle: every value from 1 on is told once by `begin` and then once by `end`, with
 // the version that wrote it, and by then that version is there to be read. (A sink that `reads` makes too many schedules to
 // exhaust.)
-void effects_come_once_after_the_commit(Reached& reached, int workers, bool reads) {
+void effects_come_once_after_the_commit(Policy policy, Reached& reached, int workers, bool reads) {
   struct Told {
     std::string topic;
     std::int64_t value;
@@ -114,7 +114,7 @@ void effects_come_once_after_the_commit(Reached& reached, int workers, bool read
   };
   std::vector<Told> told;
   Store<P>* self = nullptr;
-  StoreOptions options{.backoff = false};
+  StoreOptions options{.backoff = false, .policy = policy};
   options.sink = [&](const Effect& effect) {
     require(self->version() >= effect.version, "an effect came before its commit");
     if (reads)
@@ -153,27 +153,28 @@ void effects_come_once_after_the_commit(Reached& reached, int workers, bool read
 
 }  // namespace
 
-std::vector<Scheduled> scheduled_bound() {
-  ScheduledList list;
+std::vector<Scheduled> scheduled_bound(Policy policy) {
+  ScheduledList list(policy);
   list.add("B10", "two-workers", Search::exhausted, 400'000, {.conflicts = 1},
-           [](Reached& reached) { every_execute_keeps_the_bound(reached, 2, 1); });
+           [policy](Reached& reached) { every_execute_keeps_the_bound(policy, reached, 2, 1); });
   list.add("B10", "descheduled", Search::scripted, 1, {.grants = 30, .busy = 1},
-           turns_while_a_waiter_does_not_run)
+           [policy](Reached& reached) { turns_while_a_waiter_does_not_run(policy, reached); })
       .script = thirty_turns_pass();
   for (const int asked_for : {10, 40, 160}) {
+    if (policy != Policy::ticket) break;  // they have none
     list.add("B10", "starved-" + std::to_string(asked_for), Search::scripted, 1,
              {.conflicts = static_cast<std::uint64_t>(asked_for)},
              [asked_for](Reached& reached) { starved_without_the_ticket(reached, asked_for); })
         .script = always_first(asked_for);
   }
   list.add("B10", "three-workers", Search::sampled, 1'000, {.grants = 1, .busy = 1},
-           [](Reached& reached) { every_execute_keeps_the_bound(reached, 3, 3); });
+           [policy](Reached& reached) { every_execute_keeps_the_bound(policy, reached, 3, 3); });
   list.add("B10", "source-numbers", Search::sampled, 300, {.conflicts = 1},
-           every_execute_keeps_the_sources_bound);
+           [policy](Reached& reached) { every_execute_keeps_the_sources_bound(policy, reached); });
   list.add("B11", "two-workers", Search::exhausted, 200'000, {.conflicts = 1},
-           [](Reached& reached) { effects_come_once_after_the_commit(reached, 2, false); });
+           [policy](Reached& reached) { effects_come_once_after_the_commit(policy, reached, 2, false); });
   list.add("B11", "three-workers", Search::sampled, 500, {.grants = 1, .conflicts = 1},
-           [](Reached& reached) { effects_come_once_after_the_commit(reached, 3, true); });
+           [policy](Reached& reached) { effects_come_once_after_the_commit(policy, reached, 3, true); });
   return list.take();
 }
 

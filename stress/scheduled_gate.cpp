@@ -28,10 +28,18 @@ bool committed(const CommitResult& result) {
 
 /// A store at version 1 whose path "n" makes any commit from version 0 a conflict.
 struct Contended {
-  explicit Contended(StoreOptions options = {}) : store(std::move(options)) {
+  explicit Contended(Policy policy, StoreOptions options = {}) : store(with(policy, std::move(options))) {
     store.compare_and_swap(0, WriteSet{}.set("n", 0));
   }
-  CommitResult stale(Worker<P>& worker) { return store.compare_and_swap(0, WriteSet{}.set("n", 1), &worker); }
+  static StoreOptions with(Policy policy, StoreOptions options) {
+    options.policy = policy;
+    return options;
+  }
+
+  /// The turn that it may earn reserves "hall" too: those who wait for it there are not in each other's way.
+  CommitResult stale(Worker<P>& worker) {
+    return store.compare_and_swap(0, WriteSet{}.set("n", 1), &worker, {"hall"});
+  }
   CommitResult fresh(Worker<P>* worker, const char* path = "n") {
     return store.compare_and_swap(store.version(), WriteSet{}.set(path, 2), worker);
   }
@@ -66,7 +74,7 @@ void waits_lie_in_their_bands() {
 // B1. Danger: a worker sleeps out its back-off with its cells locked. The script stops the victim in its back-off; a commit
 // and a read of the same path must then go through at once, in no time.
 void a_backoff_holds_nothing() {
-  Contended it;
+  Contended it(Policy::ticket);
   P::thread victim = P::thread::named("victim", [&] {
     auto worker = it.store.worker();
     auto process = it.store.process("add", {.inputs = {}, .outputs = {"n"}}, increment);
@@ -91,8 +99,8 @@ Script stop_in_the_backoff() {
 
 // B4. Danger: somebody else's commit resets the count, or somebody else's conflict is added to it, so that the ticket comes
 // late or early. The unlucky one fails five times by a stale version, which is certain; the other commits and fails meanwhile.
-void the_fifth_conflict_earns_it(Reached& reached, int already) {
-  Contended it;
+void the_fifth_conflict_earns_it(Policy policy, Reached& reached, int already) {
+  Contended it(policy);
   P::thread unlucky([&] {
     auto worker = it.store.worker({.failures = already});
     for (int failure = already + 1; failure <= 5; ++failure) {
@@ -116,8 +124,8 @@ void the_fifth_conflict_earns_it(Reached& reached, int already) {
 // B5. Danger: a commit passes the gate just before it closes and installs after the holder has read its version. The holder
 // earns its ticket while commits of the same path are under way. The oracle: its next commit from a version read later is
 // Committed, and between the two nothing changes.
-void the_holder_never_conflicts(Reached& reached, int rivals, int rounds) {
-  Contended it;
+void the_holder_never_conflicts(Policy policy, Reached& reached, int rivals, int rounds) {
+  Contended it(policy);
   P::thread holder = P::thread::named("holder", [&] {
     auto worker = it.store.worker({.failures = 4});
     it.stale(worker);
@@ -142,8 +150,8 @@ void the_holder_never_conflicts(Reached& reached, int rivals, int rounds) {
 
 // B5. Danger: a reader waits for the gate, or sees a part of what the holder commits. It reads while the holder takes its
 // turn: virtual time moves only when nobody can run, so a reader that waited would see it move.
-void readers_go_on(Reached& reached) {
-  Contended it;
+void readers_go_on(Policy policy, Reached& reached) {
+  Contended it(policy);
   P::thread holder([&] {
     auto worker = it.store.worker({.failures = 4});
     it.stale(worker);
@@ -166,8 +174,8 @@ void readers_go_on(Reached& reached) {
 
 // B8. Danger: failures or tickets are kept by the process's name. Two workers fail by the same process at the same time, three
 // times and twice: five failures together, which must earn nobody anything; two more of one worker's do.
-void counts_are_a_workers_own(Reached& reached) {
-  Contended it;
+void counts_are_a_workers_own(Policy policy, Reached& reached) {
+  Contended it(policy);
   auto one = it.store.worker({.failures = 2});
   auto two = it.store.worker({.failures = 2});
   P::thread a([&] { it.stale(one), it.stale(one); });
@@ -188,8 +196,8 @@ void counts_are_a_workers_own(Reached& reached) {
 
 // B9. Danger: the gate opens and nobody is told, so that those who wait sleep until some time-out. The holder commits after a
 // millisecond of a lease of 50; the waiters go on then, each after its own jitter, which is below one base of a millisecond.
-void waiters_go_on_when_the_gate_opens(Reached& reached) {
-  Contended it;
+void waiters_go_on_when_the_gate_opens(Policy policy, Reached& reached) {
+  Contended it(policy);
   P::thread holder = P::thread::named("holder", [&] {
     auto worker = it.store.worker({.failures = 4});
     it.stale(worker);
@@ -197,7 +205,7 @@ void waiters_go_on_when_the_gate_opens(Reached& reached) {
     require(committed(it.fresh(&worker)), "the holder commits");
   });
   std::vector<P::thread> waiters;
-  for (const char* path : {"a", "b"}) {
+  for (const char* path : {"hall.a", "hall.b"}) {
     waiters.emplace_back([&it, path] {
       auto worker = it.store.worker();
       auto process = it.store.process("set", {.inputs = {}, .outputs = {path}},
@@ -213,10 +221,10 @@ void waiters_go_on_when_the_gate_opens(Reached& reached) {
 
 // B9. Danger: a dozen waiters wake at one moment. Each wakes after the draw of its own stream, so they come spread over the
 // base: twelve uniform draws lie within a sixteenth of it once in a million million times.
-void a_dozen_waiters_wake_apart(Reached& reached) {
+void a_dozen_waiters_wake_apart(Policy policy, Reached& reached) {
   constexpr int kWaiters = 12;
   constexpr Duration kBase = 20ms;
-  Contended it({.backoff_base = kBase, .lease_least = std::chrono::hours(1)});
+  Contended it(policy, {.backoff_base = kBase, .lease_least = std::chrono::hours(1)});
   auto holder = it.store.worker({.failures = 4});
   it.stale(holder);
   Time opened{};
@@ -224,7 +232,7 @@ void a_dozen_waiters_wake_apart(Reached& reached) {
   std::vector<P::thread> waiters;
   for (int i = 0; i < kWaiters; ++i) {
     waiters.emplace_back([&, i] {
-      const std::string key = "key" + std::to_string(i);
+      const std::string key = "hall.key" + std::to_string(i);
       auto worker = it.store.worker({.stream = static_cast<std::uint64_t>(i) + 1});
       auto process = it.store.process("set", {.inputs = {}, .outputs = {key}},
                                       [&key](Context<P>& ctx) { ctx.set(key, 1); });
@@ -245,26 +253,33 @@ void a_dozen_waiters_wake_apart(Reached& reached) {
   reached.take(it.store.statistics());
 }
 
-}  // namespace
-
-std::vector<Scheduled> scheduled_gate() {
-  ScheduledList list;
+void add_backoff(ScheduledList& list) {
   list.add("B1", "bands", Search::sampled, 50, {}, [](Reached&) { waits_lie_in_their_bands(); });
   list.add("B1", "in-the-backoff", Search::scripted, 1, {}, [](Reached&) { a_backoff_holds_nothing(); })
       .script = stop_in_the_backoff();
+}
+
+}  // namespace
+
+std::vector<Scheduled> scheduled_gate(Policy policy) {
+  ScheduledList list(policy);
+  if (policy == Policy::ticket) add_backoff(list);
   list.add("B4", "last-two-conflicts", Search::exhausted, 200'000, {.grants = 1, .busy = 1},
-           [](Reached& reached) { the_fifth_conflict_earns_it(reached, 3); });
+           [policy](Reached& reached) { the_fifth_conflict_earns_it(policy, reached, 3); });
   list.add("B4", "five-conflicts", Search::sampled, 1'000, {.grants = 1, .busy = 1},
-           [](Reached& reached) { the_fifth_conflict_earns_it(reached, 0); });
+           [policy](Reached& reached) { the_fifth_conflict_earns_it(policy, reached, 0); });
   list.add("B5", "one-rival", Search::exhausted, 200'000, {.grants = 1, .busy = 1},
-           [](Reached& reached) { the_holder_never_conflicts(reached, 1, 1); });
-  list.add("B5", "reader", Search::exhausted, 200'000, {.grants = 1}, readers_go_on);
+           [policy](Reached& reached) { the_holder_never_conflicts(policy, reached, 1, 1); });
+  list.add("B5", "reader", Search::exhausted, 200'000, {.grants = 1},
+           [policy](Reached& reached) { readers_go_on(policy, reached); });
   list.add("B5", "two-rivals", Search::sampled, 1'000, {.grants = 1, .busy = 1},
-           [](Reached& reached) { the_holder_never_conflicts(reached, 2, 2); });
-  list.add("B8", "one-name", Search::exhausted, 200'000, {.grants = 1, .busy = 1}, counts_are_a_workers_own);
+           [policy](Reached& reached) { the_holder_never_conflicts(policy, reached, 2, 2); });
+  list.add("B8", "one-name", Search::exhausted, 200'000, {.grants = 1, .busy = 1},
+           [policy](Reached& reached) { counts_are_a_workers_own(policy, reached); });
   list.add("B9", "gate-opens", Search::sampled, 500, {.grants = 1, .busy = 1},
-           waiters_go_on_when_the_gate_opens);
-  list.add("B9", "spread", Search::sampled, 100, {.grants = 1, .busy = 12}, a_dozen_waiters_wake_apart);
+           [policy](Reached& reached) { waiters_go_on_when_the_gate_opens(policy, reached); });
+  list.add("B9", "spread", Search::sampled, 100, {.grants = 1, .busy = 12},
+           [policy](Reached& reached) { a_dozen_waiters_wake_apart(policy, reached); });
   return list.take();
 }
 

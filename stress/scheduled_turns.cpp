@@ -29,14 +29,14 @@ CommitResult write(Store<P>& store, Version expected, const char* path, Worker<P
 }
 
 void require_open(Store<P>& store) {
-  require(committed(write(store, store.version(), "probe")), "the gate stayed closed");
+  require(committed(write(store, store.version(), "n")), "the gate stayed closed");
 }
 
 // B6. Danger: two workers earn the ticket at the same moment, both conflicts being decided before either has closed the gate;
 // then both hold it, or one is lost. The script lets A and B read, a third commit under both, both fail, and only then queue.
 // The oracle: each commits in its own turn with no further conflict, and the bodies of the two turns never overlap.
-void two_earn_it_together(Reached& reached) {
-  Candidates all({}, 2);
+void two_earn_it_together(Policy policy, Reached& reached) {
+  Candidates all({.policy = policy}, 2);
   P::thread a = P::thread::named("A", [&] { all.run(1); });
   P::thread b = P::thread::named("B", [&] { all.run(1); });
   P::thread c = P::thread::named("C", [&] { all.store.compare_and_swap(1, WriteSet{}.set("n", 10)); });
@@ -53,8 +53,8 @@ Script both_fail_before_either_queues() {
 }
 
 // B6. Any schedule: there is one holder at a time, nobody is left out, and nothing is lost.
-void many_candidates(Reached& reached, int candidates) {
-  Candidates all({.backoff_base = 1ms}, candidates);
+void many_candidates(Policy policy, Reached& reached, int candidates) {
+  Candidates all({.backoff_base = 1ms, .policy = policy}, candidates);
   std::vector<P::thread> threads;
   for (int i = 0; i < candidates; ++i) threads.emplace_back([&] { all.run(1); });
   for (auto& thread : threads) thread.join();
@@ -66,8 +66,8 @@ constexpr std::array<const char*, 4> kQueue = {"q0", "q1", "q2", "q3"};
 // B6. Danger: the queue is served last come first, or by some other order than of arrival. A holder keeps the gate closed; four
 // executions find it so and queue at once (busy_limit is 0), in the order that the script gives them; then the holder commits.
 // The oracle: their bodies run again, in their turns, in just the order in which they came, one at a time.
-void turns_come_in_this_order(Reached& reached, const std::array<std::size_t, 4>& order) {
-  Store<P> store({.backoff = false, .busy_limit = 0, .lease_least = std::chrono::hours(1)});
+void turns_come_in_this_order(Policy policy, Reached& reached, const std::array<std::size_t, 4>& order) {
+  Store<P> store({.backoff = false, .policy = policy, .busy_limit = 0, .lease_least = std::chrono::hours(1)});
   write(store, 0, "n");
   auto holder = store.worker({.failures = 4});
   write(store, 0, "n", &holder);
@@ -110,8 +110,8 @@ Script arrive_in_this_order(const std::array<std::size_t, 4>& order) {
 // B7. Danger: a lease of a fixed 50 ms starves a worker whose body takes 100 ms: each of its turns runs out before it commits.
 // Here a rival commits under each attempt that is not in a turn, and the gate's waiters end leases the moment they may. The
 // oracle: the lease is sized from the attempts that the worker has already made, so the first turn is enough.
-void a_slow_holders_lease_is_long_enough(Reached& reached) {
-  Store<P> store;
+void a_slow_holders_lease_is_long_enough(Policy policy, Reached& reached) {
+  Store<P> store({.policy = policy});
   P::thread slow = P::thread::named("slow", [&] {
     auto worker = store.worker();
     auto process = store.process("slow", {.inputs = {}, .outputs = {"n"}}, [&](Context<P>& ctx) {
@@ -137,8 +137,8 @@ void a_slow_holders_lease_is_long_enough(Reached& reached) {
 
 // B7. Danger: a holder that never comes back (its thread died or hangs) blocks everybody for ever. Its lease is 50 ms: the
 // waiter must go on then and not before, and its wait is exactly the lease and the jitter of its waking, below one base.
-void a_dead_holder_blocks_for_its_lease(Reached& reached) {
-  Store<P> store;
+void a_dead_holder_blocks_for_its_lease(Policy policy, Reached& reached) {
+  Store<P> store({.policy = policy});
   write(store, 0, "n");
   auto dead = store.worker({.failures = 4});
   write(store, 0, "n", &dead);
@@ -146,7 +146,7 @@ void a_dead_holder_blocks_for_its_lease(Reached& reached) {
   P::thread waiter = P::thread::named("waiter", [&] {
     auto worker = store.worker();
     auto process =
-        store.process("add", {.inputs = {}, .outputs = {"m"}}, [](Context<P>& ctx) { ctx.set("m", 1); });
+        store.process("add", {.inputs = {}, .outputs = {"n"}}, [](Context<P>& ctx) { ctx.set("n", 1); });
     const auto result = store.execute(worker, process);
     require(result.committed() && result.effort.attempts == 1, "the same attempt went through");
     require(result.effort.waited >= 50ms && result.effort.waited < 51ms,
@@ -160,8 +160,8 @@ void a_dead_holder_blocks_for_its_lease(Reached& reached) {
 // B7. Danger: an expired holder has no better chance the next time. Its body is quick until it has its turn, which then takes
 // longer than four such attempts and the 50 ms; its next lease is doubled and knows the long attempt. The oracle: one expiry, and
 // the commit in the second turn; the waiter meanwhile gets its own commit in.
-void an_overstaying_holder_commits_next_time(Reached& reached) {
-  Store<P> store;
+void an_overstaying_holder_commits_next_time(Policy policy, Reached& reached) {
+  Store<P> store({.policy = policy});
   write(store, 0, "n");
   P::thread slow = P::thread::named("slow", [&] {
     auto worker = store.worker({.failures = 4});
@@ -191,8 +191,8 @@ void an_overstaying_holder_commits_next_time(Reached& reached) {
 
 // B7. Danger: a body that throws in its turn leaves the gate shut. Its first attempt may conflict with the rival's commit, and
 // then it holds the ticket when it throws; the lease is an hour.
-void a_throwing_holder_reopens_the_gate(Reached& reached) {
-  Store<P> store({.backoff = false, .lease_least = std::chrono::hours(1)});
+void a_throwing_holder_reopens_the_gate(Policy policy, Reached& reached) {
+  Store<P> store({.backoff = false, .policy = policy, .lease_least = std::chrono::hours(1)});
   write(store, 0, "n");
   P::thread thrower([&] {
     auto worker = store.worker({.failures = 4});
@@ -221,8 +221,8 @@ void a_throwing_holder_reopens_the_gate(Reached& reached) {
 
 // B7. Danger: a stop that comes at the wrong moment leaves the gate shut, or commits after it said that it did not. The stop
 // comes at any moment of an execution that earns the ticket; the lease is an hour.
-void a_cancelled_holder_reopens_the_gate(Reached& reached) {
-  Store<P> store({.backoff = false, .lease_least = std::chrono::hours(1)});
+void a_cancelled_holder_reopens_the_gate(Policy policy, Reached& reached) {
+  Store<P> store({.backoff = false, .policy = policy, .lease_least = std::chrono::hours(1)});
   write(store, 0, "n");
   StopFlag<P> stop;
   P::thread stopped([&] {
@@ -247,8 +247,8 @@ void a_cancelled_holder_reopens_the_gate(Reached& reached) {
 // B7. Danger: a holder that overstayed comes back when its successor holds the gate, and its commit is taken for the
 // successor's, or spoils it. Both come at the moment the lease ends. The oracle: while the successor's turn lasts the late one
 // is Busy like anybody, giving back what it has ends nothing, and the successor's commit cannot conflict.
-void a_late_holder_is_fenced(Reached& reached) {
-  Store<P> store({.backoff = false, .lease_least = 1ms});
+void a_late_holder_is_fenced(Policy policy, Reached& reached) {
+  Store<P> store({.backoff = false, .policy = policy, .lease_least = 1ms});
   write(store, 0, "n");
   auto late = store.worker({.failures = 4});
   write(store, 0, "n", &late);
@@ -281,30 +281,35 @@ void a_late_holder_is_fenced(Reached& reached) {
 
 }  // namespace
 
-std::vector<Scheduled> scheduled_turns() {
-  ScheduledList list;
-  list.add("B6", "together", Search::scripted, 1, {.grants = 2}, two_earn_it_together).script =
-      both_fail_before_either_queues();
+std::vector<Scheduled> scheduled_turns(Policy policy) {
+  ScheduledList list(policy);
+  list.add("B6", "together", Search::scripted, 1, {.grants = 2},
+           [policy](Reached& reached) { two_earn_it_together(policy, reached); })
+      .script = both_fail_before_either_queues();
   std::array<std::size_t, 4> order = {0, 1, 2, 3};
   do {
     std::string name = "order-";
     for (const std::size_t i : order) name += std::to_string(i);
     list.add("B6", name, Search::scripted, 1, {.grants = 5, .busy = 4},
-             [order](Reached& reached) { turns_come_in_this_order(reached, order); })
+             [policy, order](Reached& reached) { turns_come_in_this_order(policy, reached, order); })
         .script = arrive_in_this_order(order);
   } while (std::next_permutation(order.begin(), order.end()));
   list.add("B6", "two-candidates", Search::exhausted, 200'000, {.grants = 1},
-           [](Reached& reached) { many_candidates(reached, 2); });
+           [policy](Reached& reached) { many_candidates(policy, reached, 2); });
   list.add("B6", "four-candidates", Search::sampled, 500, {.grants = 2},
-           [](Reached& reached) { many_candidates(reached, 4); });
-  list.add("B7", "throws", Search::exhausted, 200'000, {.grants = 1}, a_throwing_holder_reopens_the_gate);
-  list.add("B7", "cancelled", Search::exhausted, 200'000, {.grants = 1}, a_cancelled_holder_reopens_the_gate);
-  list.add("B7", "late", Search::exhausted, 200'000, {.grants = 2, .expiries = 1}, a_late_holder_is_fenced);
+           [policy](Reached& reached) { many_candidates(policy, reached, 4); });
+  list.add("B7", "throws", Search::exhausted, 200'000, {.grants = 1},
+           [policy](Reached& reached) { a_throwing_holder_reopens_the_gate(policy, reached); });
+  list.add("B7", "cancelled", Search::exhausted, 200'000, {.grants = 1},
+           [policy](Reached& reached) { a_cancelled_holder_reopens_the_gate(policy, reached); });
+  list.add("B7", "late", Search::exhausted, 200'000, {.grants = 2, .expiries = 1},
+           [policy](Reached& reached) { a_late_holder_is_fenced(policy, reached); });
   list.add("B7", "dead", Search::exhausted, 200'000, {.grants = 1, .expiries = 1},
-           a_dead_holder_blocks_for_its_lease);
-  list.add("B7", "slow", Search::sampled, 200, {.grants = 1}, a_slow_holders_lease_is_long_enough);
+           [policy](Reached& reached) { a_dead_holder_blocks_for_its_lease(policy, reached); });
+  list.add("B7", "slow", Search::sampled, 200, {.grants = 1},
+           [policy](Reached& reached) { a_slow_holders_lease_is_long_enough(policy, reached); });
   list.add("B7", "overstays", Search::sampled, 500, {.grants = 2, .expiries = 1},
-           an_overstaying_holder_commits_next_time);
+           [policy](Reached& reached) { an_overstaying_holder_commits_next_time(policy, reached); });
   return list.take();
 }
 

@@ -83,6 +83,9 @@ void read_engine(const Words& words, engine::StoreOptions& engine) {
       engine.backoff_base = duration(value);
     } else if (key == "ticket") {
       engine.ticket = on_or_off(value);
+    } else if (key == "policy") {
+      if (value != "ticket" && value != "key_queue") throw Malformed{"no such policy: " + value};
+      engine.policy = value == "ticket" ? engine::Policy::ticket : engine::Policy::key_queue;
     } else if (key == "threshold") {
       engine.ticket_threshold = at_least_one(key, value);
     } else if (key == "busy_limit") {

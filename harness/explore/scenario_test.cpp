@@ -29,10 +29,18 @@ std::vector<Scenario> all_shipped() {
   return all;
 }
 
-TEST(Scenario, EveryShippedOneEndsAsItExpects) {
-  const std::vector<Scenario> all = all_shipped();
-  EXPECT_GE(all.size(), 8);
-  for (const Scenario& scenario : all) {
+class EveryShippedScenario : public testing::TestWithParam<engine::Policy> {
+ protected:
+  static std::vector<Scenario> all() {
+    std::vector<Scenario> shipped = all_shipped();
+    for (Scenario& scenario : shipped) scenario.engine.policy = GetParam();
+    return shipped;
+  }
+};
+
+TEST_P(EveryShippedScenario, EndsAsItExpects) {
+  EXPECT_GE(all().size(), 9);
+  for (const Scenario& scenario : all()) {
     const Report report =
         portfolio(controlled_body(scenario), {.draws = scenario.draws, .faults = scenario.faults});
     EXPECT_EQ(report.verdict, scenario.expects_failure ? Verdict::failed : Verdict::passed)
@@ -40,12 +48,18 @@ TEST(Scenario, EveryShippedOneEndsAsItExpects) {
   }
 }
 
-TEST(Scenario, EveryShippedOneRunsOnNativeThreadsToo) {
-  for (const Scenario& scenario : all_shipped()) {
+TEST_P(EveryShippedScenario, RunsOnNativeThreadsToo) {
+  for (const Scenario& scenario : all()) {
     if (scenario.expects_failure) continue;  // needs a schedule that real threads need not take
     EXPECT_TRUE(std::holds_alternative<Held>(run_natively(scenario))) << scenario.name;
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(UnderBothPolicies, EveryShippedScenario,
+                         testing::Values(engine::Policy::ticket, engine::Policy::key_queue),
+                         [](const testing::TestParamInfo<engine::Policy>& info) {
+                           return info.param == engine::Policy::ticket ? "Ticket" : "KeyQueue";
+                         });
 
 TEST(Scenario, ReplaysAThousandFailingSeedsExactly) {
   for (const Scenario& scenario : all_shipped()) {
@@ -79,6 +93,7 @@ TEST(Scenario, NamesTheLineThatItDoesNotUnderstand) {
         Case{"touchstone-scenario 1\ndraws 0\n", 2, "draws must be at least 1"},
         Case{"touchstone-scenario 1\ninitial a.b\nworker A: read a\n", 3,
              "a and a.b are parts of each other"},
+        Case{"touchstone-scenario 1\nengine policy=luck\n", 2, "no such policy: luck"},
         Case{"touchstone-scenario 1\nstall here soon\n", 2, "not a time in ms or us: soon"},
         Case{"touchstone-scenario 1\nexpect miracles\n", 2, "not understood: expect miracles"}}) {
     const auto parsed = parse_scenario("bad", bad.text);
