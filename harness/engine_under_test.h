@@ -37,6 +37,7 @@ struct EngineSettings {
   bool strict = false;          ///< any stale expected version conflicts
   bool validate_reads = false;  ///< reads are part of the footprint
   bool ticket = true;
+  bool key_queue = false;  ///< a ticket keeps out only who wants the same paths
   bool backoff = true;
   std::uint64_t seed = 0;
 };

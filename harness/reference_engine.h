@@ -41,6 +41,7 @@ inline engine::StoreOptions to_engine(const EngineSettings& settings) {
   options.mode = settings.strict ? engine::Mode::strict : engine::Mode::smart;
   options.validate_reads = settings.validate_reads;
   options.ticket = settings.ticket;
+  options.policy = settings.key_queue ? engine::Policy::key_queue : engine::Policy::ticket;
   options.backoff = settings.backoff;
   options.seed = settings.seed;
   return options;

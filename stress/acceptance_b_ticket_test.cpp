@@ -19,14 +19,41 @@ namespace {
 using namespace touchstone::engine;
 using Native = NativePlatform;
 
-std::unique_ptr<Store<>> patient_store(StoreOptions options = {}) {
-  return stress::patient_store(std::move(options), harness::Seed::of_process().value());
+/// The same scenes under the ticket and under the queue per key: everybody in them wants the path `n`.
+class UnderAPolicy : public testing::TestWithParam<Policy> {
+ protected:
+  static StoreOptions with_policy(StoreOptions options) {
+    options.policy = GetParam();
+    return options;
+  }
+  static std::unique_ptr<Store<>> patient_store(StoreOptions options = {}) {
+    return stress::patient_store(with_policy(std::move(options)), harness::Seed::of_process().value());
+  }
+};
+
+class AcceptanceB4 : public UnderAPolicy {};
+class AcceptanceB5 : public UnderAPolicy {};
+class AcceptanceB6 : public UnderAPolicy {};
+class AcceptanceB7 : public UnderAPolicy {};
+class AcceptanceB8 : public UnderAPolicy {};
+class AcceptanceB10 : public UnderAPolicy {};
+
+std::string name_of_policy(const testing::TestParamInfo<Policy>& info) {
+  return info.param == Policy::ticket ? "Ticket" : "KeyQueue";
 }
+
+const auto kBoth = testing::Values(Policy::ticket, Policy::key_queue);
+INSTANTIATE_TEST_SUITE_P(Under, AcceptanceB4, kBoth, name_of_policy);
+INSTANTIATE_TEST_SUITE_P(Under, AcceptanceB5, kBoth, name_of_policy);
+INSTANTIATE_TEST_SUITE_P(Under, AcceptanceB6, kBoth, name_of_policy);
+INSTANTIATE_TEST_SUITE_P(Under, AcceptanceB7, kBoth, name_of_policy);
+INSTANTIATE_TEST_SUITE_P(Under, AcceptanceB8, kBoth, name_of_policy);
+INSTANTIATE_TEST_SUITE_P(Under, AcceptanceB10, kBoth, name_of_policy);
 
 // Danger: the ticket comes one conflict early or late, to somebody else, or a success in between does not reset the count. No
 // threads: a conflict by a stale version is certain, so each answer has one right value. Empty, busy and refused calls lie
 // between the conflicts and must not count.
-TEST(AcceptanceB4, TheFifthConsecutiveConflictEarnsTheTicketNotTheFourthOrSixth) {
+TEST_P(AcceptanceB4, TheFifthConsecutiveConflictEarnsTheTicketNotTheFourthOrSixth) {
   auto store = patient_store();
   auto unlucky = store->worker(), other = store->worker();
   for (int failure = 1; failure <= 4; ++failure) {
@@ -43,7 +70,7 @@ TEST(AcceptanceB4, TheFifthConsecutiveConflictEarnsTheTicketNotTheFourthOrSixth)
   EXPECT_EQ(store->statistics().grants, 1u);
 }
 
-TEST(AcceptanceB4, ASuccessInBetweenResetsTheCountAndBusyDoesNotTouchIt) {
+TEST_P(AcceptanceB4, ASuccessInBetweenResetsTheCountAndBusyDoesNotTouchIt) {
   auto store = patient_store();
   auto worker = store->worker(), holder = store->worker({.failures = 4});
   for (int failure = 1; failure <= 4; ++failure) fail_once(*store, worker);
@@ -59,15 +86,18 @@ TEST(AcceptanceB4, ASuccessInBetweenResetsTheCountAndBusyDoesNotTouchIt) {
 
 // Danger: somebody slips past the gate: without a worker, on a new key, with a stale version, by an erase, in strict mode; or
 // readers wait for it; or the holder itself does. No threads: every kind of caller tries while the gate is certainly closed.
-TEST(AcceptanceB5, EverybodyElseIsBusyAndChangesNothingWhileReadersGoOn) {
+TEST_P(AcceptanceB5, EverybodyElseIsBusyAndChangesNothingWhileReadersGoOn) {
   for (const Mode mode : {Mode::smart, Mode::strict}) {
     auto store = patient_store({.mode = mode});
+    const bool all = GetParam() == Policy::ticket || mode == Mode::strict;
+    const auto paths =
+        all ? std::vector{"n", "unrelated", "n.below", "fresh.path"} : std::vector{"n", "n.below"};
     auto holder = store->worker({.failures = 4}), other = store->worker();
     const auto before = store->snapshot();
     ASSERT_EQ(fail_once(*store, holder), TicketStatus::holding);
     for (auto* worker : {&other, static_cast<Worker<Native>*>(nullptr)}) {
       for (const Version expected : {Version{0}, Version{1}}) {
-        for (const char* path : {"n", "unrelated", "n.below", "fresh.path"}) {
+        for (const char* path : paths) {
           const auto result = store->compare_and_swap(expected, WriteSet{}.erase(path), worker);
           ASSERT_TRUE(is<Busy>(result)) << path << " at " << expected;
           EXPECT_GT(std::get<Busy>(result).retry_after, Duration(0));
@@ -87,7 +117,7 @@ TEST(AcceptanceB5, EverybodyElseIsBusyAndChangesNothingWhileReadersGoOn) {
 // Danger: a commit that passed the gate before it closed is still under way when the holder reads, and makes the holder conflict.
 // Interleaving: three threads hammer the holder's key without a pause while it earns the ticket again and again. The oracle: its
 // first commit from a version read after the grant is Committed, every time.
-TEST(AcceptanceB5, TheHoldersNextCommitNeverConflictsHoweverOthersHammer) {
+TEST_P(AcceptanceB5, TheHoldersNextCommitNeverConflictsHoweverOthersHammer) {
   auto store = patient_store();
   std::atomic<bool> done{false};
   std::atomic<std::uint64_t> rivals_committed{0};
@@ -117,7 +147,7 @@ TEST(AcceptanceB5, TheHoldersNextCommitNeverConflictsHoweverOthersHammer) {
 // Danger: the queue is served last come first, somebody is left out, or two hold the gate at once. Eight candidates are queued in a
 // known order behind a holder, who then commits. The oracle: first come, first served, so their bodies run in just this order,
 // one at a time (the counter of holders), and each gets its turn: the destructor of the queue joins them all.
-TEST(AcceptanceB6, CandidatesGetTheirTurnsInTheOrderInWhichTheyCame) {
+TEST_P(AcceptanceB6, CandidatesGetTheirTurnsInTheOrderInWhichTheyCame) {
   auto store = patient_store({.busy_limit = 0});
   for (int repetition = 0; repetition < 20; ++repetition) {
     auto holder = store->worker({.failures = 4});
@@ -137,7 +167,7 @@ TEST(AcceptanceB6, CandidatesGetTheirTurnsInTheOrderInWhichTheyCame) {
 
 // Danger: a candidate that leaves stays in the queue, and its turn, which nobody takes, shuts the gate for ever (the leases of this
 // store last an hour). The third of four is stopped while it waits.
-TEST(AcceptanceB6, ACandidateThatLeavesIsTakenOutOfTheQueue) {
+TEST_P(AcceptanceB6, ACandidateThatLeavesIsTakenOutOfTheQueue) {
   auto store = patient_store({.busy_limit = 0});
   auto holder = store->worker({.failures = 4});
   ASSERT_EQ(fail_once(*store, holder), TicketStatus::holding);
@@ -163,9 +193,9 @@ TEST(AcceptanceB6, ACandidateThatLeavesIsTakenOutOfTheQueue) {
 
 // Danger: the gate stays shut after a holder that ended without a commit. Each way to end is tried by a worker that certainly holds
 // the ticket, in a store whose leases last an hour: if the gate reopens, it is because the ticket was given back.
-TEST(AcceptanceB7, AHolderThatThrowsStopsWritesNothingOrGoesAwayReopensTheGate) {
+TEST_P(AcceptanceB7, AHolderThatThrowsStopsWritesNothingOrGoesAwayReopensTheGate) {
   auto store = patient_store();
-  const auto reopened = [&] { return is<Committed>(write(*store, store->version(), "m")); };
+  const auto reopened = [&] { return is<Committed>(write(*store, store->version(), "n")); };
   const auto holding = [&] {
     auto worker = hire(*store, 4);
     EXPECT_EQ(fail_once(*store, *worker), TicketStatus::holding);
@@ -219,8 +249,8 @@ TEST(AcceptanceB7, AHolderThatThrowsStopsWritesNothingOrGoesAwayReopensTheGate) 
 // threads: the first holder sleeps out its millisecond, somebody else's commit ends it, and a second worker with a long lease
 // takes the next turn. The oracle: the gate's word has moved on, so the late one is Busy like anybody, and giving its ticket back
 // or going away changes nothing for the one who holds it now.
-TEST(AcceptanceB7, ALateHolderCanNeitherUseNorEndItsSuccessorsTurn) {
-  Store<> store(leases_by_experience());
+TEST_P(AcceptanceB7, ALateHolderCanNeitherUseNorEndItsSuccessorsTurn) {
+  Store<> store(with_policy(leases_by_experience()));
   write(store, 0, "n");
   auto late = hire(store, 4);
   auto successor = store.worker({.failures = 1});
@@ -230,7 +260,7 @@ TEST(AcceptanceB7, ALateHolderCanNeitherUseNorEndItsSuccessorsTurn) {
   for (int failure = 1; failure <= 5; ++failure) fail_once(store, successor);
   ASSERT_EQ(successor.ticket(), TicketStatus::holding);
   const auto undisturbed = [&] {
-    return successor.ticket() == TicketStatus::holding && is<Busy>(write(store, store.version(), "m"));
+    return successor.ticket() == TicketStatus::holding && is<Busy>(write(store, store.version(), "n"));
   };
   EXPECT_TRUE(is<Busy>(write(store, store.version(), "n", late.get())));
   EXPECT_TRUE(undisturbed());
@@ -240,14 +270,14 @@ TEST(AcceptanceB7, ALateHolderCanNeitherUseNorEndItsSuccessorsTurn) {
   late.reset();
   EXPECT_TRUE(undisturbed());
   EXPECT_TRUE(is<Committed>(write(store, store.version(), "n", &successor)));
-  EXPECT_TRUE(is<Committed>(write(store, store.version(), "m")));
+  EXPECT_TRUE(is<Committed>(write(store, store.version(), "n")));
 }
 
 // Danger: a worker whose lease ran out queues again behind everybody who came after it, and so starves by its own slowness. Two
 // workers overstay, one after the other; while a third holds the gate, the younger one comes back first. By its age the elder
 // must still be the next. No threads, and nobody looks at a clock: no lease can end in the middle.
-TEST(AcceptanceB7, AnExpiredWorkerRejoinsAheadOfThoseWhoCameLater) {
-  Store<> store(leases_by_experience());
+TEST_P(AcceptanceB7, AnExpiredWorkerRejoinsAheadOfThoseWhoCameLater) {
+  Store<> store(with_policy(leases_by_experience()));
   write(store, 0, "n");
   auto elder = store.worker({.failures = 4}), younger = store.worker({.failures = 4});
   auto successor = store.worker({.failures = 1});
@@ -269,7 +299,7 @@ TEST(AcceptanceB7, AnExpiredWorkerRejoinsAheadOfThoseWhoCameLater) {
 
 // Danger: failure counts or tickets are kept by the name of the process, so that eight workers running one process earn a ticket
 // together, or all pass the gate on one ticket. The oracle: five failures spread over five workers are one each.
-TEST(AcceptanceB8, WorkersOfOneProcessShareNeitherACountNorATicket) {
+TEST_P(AcceptanceB8, WorkersOfOneProcessShareNeitherACountNorATicket) {
   auto store = patient_store();
   auto process = store->process("same", {.outputs = {"n"}}, [&](Context<Native>& ctx) {
     by_somebody_else([&] { write(*store, store->version(), "n"); });
@@ -306,7 +336,7 @@ ExecuteResult under_attack(Store<>& store, int attempts) {
 // The worst schedule there is for one execute(), made by hand: somebody else always commits first. Without the ticket it starves
 // for as many attempts as one asks for; with it, five conflicts and six body runs are the end, because the sixth body runs behind
 // a closed gate, where the adversary gets Busy.
-TEST(AcceptanceB10, TheBoundHoldsAgainstTheWorstRivalAndWithoutTheTicketNoBoundDoes) {
+TEST_P(AcceptanceB10, TheBoundHoldsAgainstTheWorstRivalAndWithoutTheTicketNoBoundDoes) {
   for (const int asked_for : {10, 100, 1'000}) {
     auto unfair = patient_store({.backoff = false, .ticket = false});
     const auto result = under_attack(*unfair, asked_for);
@@ -327,7 +357,7 @@ TEST(AcceptanceB10, TheBoundHoldsAgainstTheWorstRivalAndWithoutTheTicketNoBoundD
 // with expired leases queue again behind a holder; their turns then follow one another without a gap, each ended by the only one
 // who looks, the victim. The oracle: it waits out eight closings (the holder's and seven more), joins the queue by that, lets the four
 // pass who were there before it, and commits in its own turn, without one conflict and with one more run of its body.
-TEST(AcceptanceB10, AWorkerThatAlwaysFindsTheGateClosedJoinsTheQueue) {
+TEST(AcceptanceB10Ticket, AWorkerThatAlwaysFindsTheGateClosedJoinsTheQueue) {
   Store<> store(leases_by_experience());
   write(store, 0, "n");
   auto holder = store.worker({.failures = 1});

@@ -28,8 +28,9 @@ using std::chrono::milliseconds;
 /// One store that everybody adds to, and what has been promised about it so far.
 class Storm {
  public:
-  Storm()
+  explicit Storm(Policy policy)
       : store_({.backoff_base = microseconds(100),
+                .policy = policy,
                 .lease_least = milliseconds(2),
                 .seed = Seed::of_process().value(),
                 .sink = [this](const Effect&) { published_.fetch_add(1); }}) {
@@ -131,14 +132,16 @@ class Storm {
   std::vector<std::unique_ptr<Worker<Native>>> hired_;  // before the store in death
 };
 
+class FaultStorm : public testing::TestWithParam<Policy> {};
+
 // Danger: a fault leaves the gate shut, a half-made commit, an effect without one, or a claim that starves somebody later. The safety
 // phase lets six threads meet every fault in any mixture and then counts: the counter, the version and the published effects are
 // all the number of commits that were reported. The liveness phase then allows no fault: though dead workers may still hold
 // places in the queue, everybody's execute() must commit within the bound of attempts, and the watchdog of ctest sees a gate that
 // stays shut.
-TEST(FaultStorm, IsSafeUnderFaultsAndLiveWithinTheBoundAfterThem) {
+TEST_P(FaultStorm, IsSafeUnderFaultsAndLiveWithinTheBoundAfterThem) {
   constexpr int kThreads = 6;
-  Storm storm;
+  Storm storm(GetParam());
   together(kThreads, [&](int i) {
     Stream stream = Seed::of_process().stream("storm/" + std::to_string(i));
     for (int round = 0; round < 300 * kScale; ++round) storm.faulty(stream);
@@ -152,6 +155,11 @@ TEST(FaultStorm, IsSafeUnderFaultsAndLiveWithinTheBoundAfterThem) {
   });
   storm.check();
 }
+
+INSTANTIATE_TEST_SUITE_P(Under, FaultStorm, testing::Values(Policy::ticket, Policy::key_queue),
+                         [](const testing::TestParamInfo<Policy>& info) {
+                           return info.param == Policy::ticket ? "Ticket" : "KeyQueue";
+                         });
 
 }  // namespace
 }  // namespace touchstone::stress

@@ -34,13 +34,16 @@ TEST(Linearizability, HistoriesOfSixThreadsHaveAnOrderThatExplainsThem) {
   const harness::EngineSettings modes[] = {{.backoff = false},
                                            {.strict = true, .backoff = false},
                                            {.validate_reads = true, .backoff = false},
-                                           {.ticket = false}};
+                                           {.ticket = false},
+                                           {.key_queue = true, .backoff = false},
+                                           {.validate_reads = true, .key_queue = true, .backoff = false}};
+  constexpr int kModes = std::size(modes);
   std::size_t operations = 0;
   for (int round = 0; round < 60 * kScale; ++round) {
-    harness::EngineSettings settings = modes[round % 4];
+    harness::EngineSettings settings = modes[round % kModes];
     settings.seed = stream.next();
     shape.reads = settings.validate_reads;
-    shape.malformed = round % 8 >= 4;
+    shape.malformed = round % (2 * kModes) >= kModes;
     const auto workload = draw_workload(stream, shape);
     const auto history = harness::run_on_threads<harness::ReferenceEngine>(settings, workload, stream);
     const auto verdict = model::check(history);

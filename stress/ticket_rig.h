@@ -79,7 +79,7 @@ inline void overstay(NativeStore& store, NativeWorker& late) {
   using engine::NativePlatform;
   need(fail_once(store, late) == engine::TicketStatus::holding, "the fifth conflict earned no ticket");
   NativePlatform::sleep_until(NativePlatform::now() + std::chrono::milliseconds(2));
-  need(is<engine::Committed>(write(store, store.version(), "m")), "the gate did not open for whoever looked");
+  need(is<engine::Committed>(write(store, store.version(), "n")), "the gate did not open for whoever looked");
   need(late.ticket() == engine::TicketStatus::none, "an expired ticket is still held");
 }
 
