@@ -160,6 +160,7 @@ void DepthFirst::fail_top() {
 }
 
 void DepthFirst::note(std::uint32_t event) {
+  if (!options_.witness) return;
   for (const Note one : window_.notes()) effects_.push_back({one, event});
 }
 

@@ -11,7 +11,8 @@
 // fast, and knows the shortest failing prefix. Both linearize just in time: an operation takes effect only
 // when some return forces it (Lowe 2014). Rules:
 //   W1  The memory of a search is bounded by the configurations it holds at a time, whatever the length of
-//       the history, beside 12 bytes an operation for the witness (and the depth-first search's way back).
+//       the history, beside 12 bytes an operation for the witness, if one is asked for, and the depth-first search's
+//       way back: for each choice that it may come back to 24 bytes and a configuration.
 //   W2  Forgetting failed configurations (when memory runs short) costs time, never soundness.
 //   W3  The depth-first search knows which cells a failure is due to, and goes straight back to the last
 //       choice about one of them (conflict-directed backjumping: Prosser 1993).

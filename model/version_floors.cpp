@@ -23,7 +23,9 @@ VersionFloors::VersionFloors(const History& history) {
   most_ = history.operations.size();
   holds_.assign(history.keys.size(), 1);
   seen_.resize(history.keys.size());
+  const std::size_t share = most_ / std::max<std::size_t>(history.keys.size(), 1) + 1;
   for (auto& versions : seen_) {
+    versions.reserve(share);
     versions.resize(1);
     versions.front().made = history.initial;
     versions.front().made_invocation = std::numeric_limits<std::int64_t>::min();
@@ -65,7 +67,6 @@ void VersionFloors::take(const Operation& it) {
     seen.made_invocation = it.invoked;
     return;
   }
-  seen.first_read_return = std::min(seen.first_read_return, it.returned);
   if (it.function == Function::kCasVersion) {
     if (it.base == it.version) holds_[it.key] = 0;
     return;
@@ -79,7 +80,8 @@ bool VersionFloors::agrees(const std::vector<Seen>& versions) {
   for (const Seen& seen : versions) {
     if (seen.made == kUnseen) return false;
     if (seen.read != kUnseen && seen.read != seen.made) return false;
-    if (seen.first_return < invoked_before || seen.first_read_return < seen.made_invocation) return false;
+    // What returned before the version's maker was invoked cannot be the maker: it is a read.
+    if (seen.first_return < invoked_before || seen.first_return < seen.made_invocation) return false;
     invoked_before = std::max(invoked_before, seen.last_invocation);
   }
   return true;

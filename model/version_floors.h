@@ -10,7 +10,7 @@
 // maker. (The same theorem as check_versions(), which explains a failure; this one only says yes.)
 // holds() is false also where the method does not apply: check_versions() and the others decide then.
 //
-// Cost: O(n), 40 bytes a version. Single-threaded.
+// Cost: O(n), 32 bytes a version; a key has room for its share of the operations at once, and grows beyond. Single-threaded.
 
 #include <cstdint>
 #include <limits>
@@ -36,7 +36,6 @@ class VersionFloors {
   struct Seen {
     std::int64_t last_invocation = std::numeric_limits<std::int64_t>::min();
     std::int64_t first_return = kNever;
-    std::int64_t first_read_return = kNever;
     std::int64_t made_invocation = kNever;
     ValueId made = kUnseen;
     ValueId read = kUnseen;
