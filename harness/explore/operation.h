@@ -15,6 +15,7 @@
 #include <cstdint>
 
 #include "engine/platform.h"
+#include "harness/explore/arena.h"
 
 namespace touchstone::harness::explore {
 
@@ -75,11 +76,12 @@ constexpr std::uint32_t number_of(std::uint32_t name) {
   return name & ((1U << kNameBits) - 1);
 }
 
-/// True for what may be an address, whatever its high and low bits are tagged with: heap and mappings lie there on
-/// x86-64 Linux. A program may keep one in an integer, and it differs between two runs that are otherwise the same.
+/// True for what may be an address, whatever its high and low bits are tagged with: heap and mappings lie there on x86-64
+/// Linux, and the arena. A program may keep one in an integer; what does not come from the arena differs between two runs
+/// that are otherwise the same, and the arena's is drawn as an address.
 constexpr bool may_be_address(std::uint64_t value) {
   const std::uint64_t bits = value & 0xffff'ffff'ffff;
-  return bits >= 0x5000'0000'0000 && bits < 0x8000'0000'0000;
+  return (bits >= 0x5000'0000'0000 && bits < 0x8000'0000'0000) || Arena::covers(bits);
 }
 
 struct Operation {

@@ -42,6 +42,8 @@ Outcome Scheduler::run(const std::function<void()>& body, Strategy& strategy, co
   body_ = &body;
   begin(settings, strategy);
   Scheduler* const outer = std::exchange(current_, this);
+  const InArena kept(nullptr);
+  arena_.reset();
   Task& main = prepare_task(0);
   threads_ = 1;
   on_cpu_ = 0;
@@ -123,6 +125,7 @@ void Scheduler::fiber_main(void* argument) {
 
 void Scheduler::run_task(Task& task) {
   try {
+    const InArena taken_back(&arena_);
     if (&task == tasks_[0].get()) {
       (*body_)();
     } else {
@@ -174,6 +177,7 @@ void Scheduler::tell_end() {
 }
 
 void Scheduler::to_host() {
+  const InArena kept(nullptr);
   tell_end();
   Task& from = *tasks_[on_cpu_];
   std::memset(exception_state_, 0, sizeof from.exceptions);
@@ -190,6 +194,7 @@ void Scheduler::leave() {
 
 std::uint64_t Scheduler::perform(Operation& op) {
   if (alone_) return perform_alone(op);
+  const InArena kept(nullptr);
   Task& me = *tasks_[on_cpu_];
   me.pending = &op;
   announce(me);
@@ -280,6 +285,7 @@ ThreadId Scheduler::choose_thread() {
 }
 
 std::uint64_t Scheduler::choose(Choice what, std::uint64_t arity, std::uint64_t fallback) {
+  const InArena kept(nullptr);
   if (draining_ || arity == 1 || fair()) return fallback;
   const std::uint64_t pick = strategy_->choose(*this, what, arity, fallback);
   if (pick != fallback)
@@ -315,13 +321,15 @@ void Scheduler::advance_time(engine::Duration by) {
   }
 }
 
-void Scheduler::fail(FailureKind kind, std::string message) {
-  if (!outcome_.failure) outcome_.failure = Failure{kind, on_cpu_, std::move(message)};
+void Scheduler::fail(FailureKind kind, const std::string& message) {
+  const InArena kept(nullptr);
+  if (!outcome_.failure) outcome_.failure = Failure{kind, on_cpu_, message};
   if (!draining_) drain(Ending::completed);
 }
 
-void Scheduler::diverge(std::string message) {
-  outcome_.failure = Failure{FailureKind::nondeterministic, on_cpu_, std::move(message)};
+void Scheduler::diverge(const std::string& message) {
+  const InArena kept(nullptr);
+  outcome_.failure = Failure{FailureKind::nondeterministic, on_cpu_, message};
   if (!draining_) drain(Ending::completed);
 }
 
@@ -363,6 +371,7 @@ void Scheduler::report_stuck() {
 // ---------------------------------------------------------------------------------------------- threads
 
 ThreadId Scheduler::spawn(std::function<void()> body, const char* label) {
+  const InArena kept(nullptr);
   if (threads_ == kMaxThreads) {
     fail(FailureKind::misuse, fmt::format("more than {} threads", kMaxThreads));
     leave();
@@ -386,6 +395,7 @@ ThreadId Scheduler::spawn(std::function<void()> body, const char* label) {
 }
 
 void Scheduler::thread_dropped(ThreadId id) {
+  const InArena kept(nullptr);
   if (std::uncaught_exceptions() == 0)
     fail(FailureKind::misuse, thread_name(id) + " was dropped without a join");
   // What the thread refers to is being destroyed: it must not run again.
@@ -405,6 +415,7 @@ void Scheduler::killed() {
 }
 
 void Scheduler::fault_point(const char* label) {
+  const InArena kept(nullptr);
   if (settings_->keep_notes) notes_.push_back({events_.size(), on_cpu_, label});
   if (alone_) return;
   if (strategy_->stops_at_faults()) {

@@ -22,6 +22,7 @@
 // S5. After a failure, and when a strategy gives up, the default policy brings the execution to its end, so
 // that
 //     destructors run. Only threads that can never go on are abandoned on their stacks.
+// S7. What a body allocates comes from an arena (arena.h), what the scheduler keeps does not: every entry from a fiber leaves it.
 // S6. Plain data in cells is checked for races by vector clocks of the memory orders as written, not of the
 // schedule.
 
@@ -33,6 +34,7 @@
 #include <vector>
 
 #include "engine/platform.h"
+#include "harness/explore/arena.h"
 #include "harness/explore/clock.h"
 #include "harness/explore/fiber.h"
 #include "harness/explore/lasso.h"
@@ -169,8 +171,9 @@ class Scheduler {
   std::size_t best_score_at() const { return best_score_at_; }
   ThreadId default_thread() const;
   void advance_time(engine::Duration by);
-  void fail(FailureKind kind, std::string message);
-  void diverge(std::string message);  // overrides an earlier failure: it is not the one that was recorded
+  void fail(FailureKind kind, const std::string& message);
+  void diverge(
+      const std::string& message);  // overrides an earlier failure: it is not the one that was recorded
   std::uint32_t ordinal() const { return ordinal_; }
   const std::vector<Deviation>& deviations() const { return deviations_; }
   const std::vector<Note>& notes() const { return notes_; }
@@ -198,10 +201,10 @@ class Scheduler {
     best_score_ = badness;
     best_score_at_ = events_.size();
   }
-  void name_object(const Object& object, std::string label);
+  void name_object(const Object& object, const std::string& label);
   bool keeps_notes() const { return settings_->keep_notes; }
-  std::size_t begin_call(std::string what);
-  void end_call(std::size_t call, std::string result);
+  std::size_t begin_call(const std::string& what);
+  void end_call(std::size_t call, const std::string& result);
   std::string describe(std::uint32_t object_name) const;
   std::string describe(const Operation& op) const;
   std::string thread_name(ThreadId id) const;
@@ -253,6 +256,7 @@ class Scheduler {
 
   static thread_local Scheduler* current_;
 
+  Arena arena_;
   Fiber host_;
   std::vector<std::unique_ptr<Task>> tasks_;
   std::vector<ObjectState> states_;  // by slot; 0 is not used

@@ -21,19 +21,22 @@ const char* name_of(FailureKind kind) {
   return kNames[static_cast<std::size_t>(kind)];
 }
 
-void Scheduler::name_object(const Object& object, std::string label) {
-  labels_.emplace_back(object.name, std::move(label));
+void Scheduler::name_object(const Object& object, const std::string& label) {
+  const InArena kept(nullptr);
+  labels_.emplace_back(object.name, label);
 }
 
-std::size_t Scheduler::begin_call(std::string what) {
-  calls_.push_back({on_cpu_, std::move(what), events_.size(), std::nullopt, {}});
+std::size_t Scheduler::begin_call(const std::string& what) {
+  const InArena kept(nullptr);
+  calls_.push_back({on_cpu_, what, events_.size(), std::nullopt, {}});
   return calls_.size() - 1;
 }
 
-void Scheduler::end_call(std::size_t call, std::string result) {
+void Scheduler::end_call(std::size_t call, const std::string& result) {
+  const InArena kept(nullptr);
   if (draining_) return;  // it came to its end only because the execution was brought to its end
   calls_[call].end = events_.size();
-  calls_[call].result = std::move(result);
+  calls_[call].result = result;
 }
 
 std::string Scheduler::describe(std::uint32_t object_name) const {

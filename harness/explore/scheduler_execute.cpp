@@ -64,6 +64,7 @@ void Scheduler::require_own(const Object& object) {
 }
 
 std::uint32_t Scheduler::give_slot(Object& object) {
+  const InArena kept(nullptr);
   require_own(object);
   object.slot = ++slots_;
   if (states_.size() <= object.slot) states_.resize(object.slot + 1);
