@@ -109,7 +109,8 @@ class CheckRun {
 
  private:
   void check_file(const std::string& file) {
-    if (file == "-") return check_standard_input();
+    const bool needs_all = !arguments_.page.empty() || !arguments_.isolation.empty();
+    if (file == "-" && !needs_all) return check_standard_input();
     take(file, read_any_history(file, *parse_history_format(arguments_.format)));
   }
 

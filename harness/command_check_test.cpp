@@ -130,6 +130,7 @@ TEST_F(CheckCommand, JudgesTheTransactionsOfAStore) {
   const ToolRun judged = run("--isolation strong-snapshot-isolation " + skew);
   EXPECT_EQ(judged.status, 0) << judged.output;
   EXPECT_NE(judged.output.find("G2-item (write skew)"), std::string::npos) << judged.output;
+  EXPECT_EQ(run_after("cat " + good_ + " | ", "--isolation serializable -").status, 2);
   const ToolRun unfit = run("--isolation serializable " + good_);
   EXPECT_EQ(unfit.status, 2);
   EXPECT_NE(unfit.output.find("it is no history of a store"), std::string::npos) << unfit.output;
@@ -142,6 +143,9 @@ TEST_F(CheckCommand, WritesAPictureOfOneHistory) {
   const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
   EXPECT_EQ(text.find("<!doctype html>"), 0U);
   EXPECT_NE(text.find("nobody ever writes 1"), std::string::npos);
+  fs::remove(page);
+  EXPECT_EQ(run_after("cat " + bad_ + " | ", "- --html " + page).status, 1);
+  EXPECT_TRUE(fs::exists(page));
   EXPECT_EQ(run(bad_ + " " + good_ + " --html " + page).status, 64);
   const ToolRun nowhere = run(good_ + " --html " + (folder_ / "no" / "page.html").string());
   EXPECT_EQ(nowhere.status, 73);
