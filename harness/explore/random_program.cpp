@@ -73,7 +73,8 @@ std::vector<RandomProgram::Instruction> RandomProgram::draw_thread(Stream& strea
   return instructions;
 }
 
-void RandomProgram::run(const Instruction& instruction, State& state, std::vector<bool>& held) {
+void RandomProgram::run(const Instruction& instruction, State& state, Held& held) {
+  static_assert(std::tuple_size_v<Held> == kObjects);
   const auto at = static_cast<std::size_t>(instruction.object);
   P::atomic<int>& word = state.words[at];
   P::mutex& mutex = state.mutexes[at];
@@ -127,7 +128,7 @@ std::function<void()> RandomProgram::body() const {
     std::array<P::thread, kThreads> started;
     for (std::size_t i = 0; i < threads.size(); ++i) {
       started[i] = P::thread([&state, &instructions = threads[i]] {
-        std::vector<bool> held(kObjects, false);
+        Held held{};  // on the stack: a thread that blocks for ever is left with all that it allocated
         for (const Instruction& instruction : instructions) run(instruction, state, held);
       });
     }

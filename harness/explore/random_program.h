@@ -9,6 +9,7 @@
 // awaits, timed and untimed waits, notifications, sleeps, try_lock, and locks nested in any order. So many of them deadlock,
 // or await what never comes: that is wanted. A value type.
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -54,7 +55,9 @@ class RandomProgram {
   struct Limits;
 
   static std::vector<Instruction> draw_thread(Stream& stream, const Limits& limits);
-  static void run(const Instruction& instruction, State& state, std::vector<bool>& held);
+  using Held = std::array<bool, 3>;  // by mutex
+
+  static void run(const Instruction& instruction, State& state, Held& held);
 
   std::vector<std::vector<Instruction>> threads_;
 };
