@@ -6,6 +6,7 @@
 // Thread safety: as any value. A Datum owns its node until release().
 
 #include <bit>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -92,11 +93,11 @@ class Datum {
 
   explicit Datum(const Scalar& scalar) {
     if (const auto* text = std::get_if<std::string>(&scalar)) {
-      auto* node = new Node<P>;
-      bits_ = {Kind::text, std::bit_cast<std::uint64_t>(node)};
-      node->kind = Kind::text;
-      node->bits = bits_.bits;
+      auto node = std::make_unique<Node<P>>();
       node->text = *text;
+      node->kind = Kind::text;
+      node->bits = std::bit_cast<std::uint64_t>(node.get());
+      bits_ = {Kind::text, std::bit_cast<std::uint64_t>(node.release())};
     } else {
       bits_ = std::visit(PlainBits{}, scalar);
     }

@@ -16,7 +16,20 @@ struct ScalarText {
   std::string operator()(const std::string& v) const { return '"' + v + '"'; }
 };
 
+/// Made in place: nothing is destroyed when that throws.
+struct ScalarCopy {
+  template <class T>
+  Scalar operator()(const T& v) const {
+    return Scalar(std::in_place_type<T>, v);
+  }
+};
+
 }  // namespace
+
+Value::Data Value::copy(const Data& from) {
+  if (const auto* scalar = std::get_if<Scalar>(&from)) return std::visit(ScalarCopy{}, *scalar);
+  return std::get<Composite>(from);
+}
 
 std::string to_text(const Scalar& scalar) {
   return std::visit(ScalarText{}, scalar);

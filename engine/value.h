@@ -31,6 +31,14 @@ class Value {
   Value(Scalar v) : data_(std::move(v)) {}
   Value(Composite v) : data_(std::move(v)) {}
 
+  // Written out, because libstdc++ 12 takes a variant with a string for one that always has a value: its copying constructor
+  // destroys what was never made when there is no memory for the string.
+  Value(const Value& other) : data_(copy(other.data_)) {}
+  Value& operator=(const Value& other) { return *this = Value(other); }
+  Value(Value&&) noexcept = default;
+  Value& operator=(Value&&) noexcept = default;
+  ~Value() = default;
+
   bool is_scalar() const { return std::holds_alternative<Scalar>(data_); }
   const Scalar& scalar() const { return std::get<Scalar>(data_); }
   Scalar& scalar() { return std::get<Scalar>(data_); }
@@ -48,7 +56,11 @@ class Value {
   friend bool operator==(const Value&, const Value&);
 
  private:
-  std::variant<Scalar, Composite> data_;
+  using Data = std::variant<Scalar, Composite>;
+
+  static Data copy(const Data& from);
+
+  Data data_;
 };
 
 inline bool operator==(const Value& a, const Value& b) {

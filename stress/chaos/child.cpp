@@ -1,6 +1,7 @@
 #include "stress/chaos/child.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -10,6 +11,24 @@
 #include <exception>
 #include <system_error>
 #include <utility>
+
+// AddressSanitizer before LLVM 17 does not take its allocator's locks over fork(), as glibc's allocator does its own. A child that
+// is forked while another thread allocates then waits for ever in its first allocation. So they are taken here.
+#if defined(__clang__) && defined(__has_feature)
+#if __has_feature(address_sanitizer) && __clang_major__ < 17
+namespace __lsan {
+void LockAllocator();
+void UnlockAllocator();
+}  // namespace __lsan
+
+namespace {
+// At start-up, before the engine's own handler (engine/segments/fork_guard.cpp): what is registered first is locked last, and the
+// engine allocates with its lock held.
+[[maybe_unused]] const int kRegistered =
+    ::pthread_atfork(&__lsan::LockAllocator, &__lsan::UnlockAllocator, &__lsan::UnlockAllocator);
+}  // namespace
+#endif
+#endif
 
 namespace touchstone::chaos {
 namespace {
