@@ -182,8 +182,14 @@ TEST_F(ExploreCommand, RefusesWordsThatHaveNoMeaningTogether) {
   EXPECT_NE(output_.find("no such file: no/such.scenario"), std::string::npos) << output_;
 }
 
-// Stacks of 100 TB: no thread can have one, on any machine and under any sanitizer.
+// Stacks of 100 TB: no thread can have one, on any machine.
 TEST_F(ExploreCommand, SaysThatTheMachineGivesNoThreads) {
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+  GTEST_SKIP()
+      << "expected skip: ThreadSanitizer does not start with such a stack limit, which moves all mappings";
+#endif
+#endif
   const ToolRun run =
       run_shell(std::string("ulimit -s 100000000000 && '" TOUCHSTONE_TOOL "' explore --native '") +
                 kScenarios + "ticket.scenario'");
