@@ -33,22 +33,23 @@ TEST(Explanation, OfAStoreSaysTheReasonOnce) {
   EXPECT_EQ(count(text, "nothing explains"), 1U) << text;
 }
 
+void add(History& history, const char* client, std::int64_t from, std::int64_t to, Function function,
+         std::int64_t value) {
+  Operation it{.invoked = from, .returned = to, .client = history.client(client), .key = history.key("x")};
+  it.function = function;
+  (function == Function::kRead ? it.observed : it.argument) = history.value(value);
+  history.operations.push_back(it);
+}
+
 // The last write says nothing; and when the values were written does not matter, only that 2 was written before 1 was read.
 TEST(Explanation, ShowsWhatMattersAndDrawsIt) {
   History history;
-  const auto add = [&](const char* client, std::int64_t from, std::int64_t to, Function function,
-                       std::int64_t value) {
-    Operation it{.invoked = from, .returned = to, .client = history.client(client), .key = history.key("x")};
-    it.function = function;
-    (function == Function::kRead ? it.observed : it.argument) = history.value(value);
-    history.operations.push_back(it);
-  };
-  add("1", 1, 2, Function::kWrite, 1);
-  add("1", 3, 4, Function::kWrite, 1);
-  add("2", 5, 6, Function::kRead, 1);
-  add("1", 7, 8, Function::kWrite, 2);
-  add("2", 9, 10, Function::kRead, 1);
-  add("1", 11, 12, Function::kWrite, 3);
+  add(history, "1", 1, 2, Function::kWrite, 1);
+  add(history, "1", 3, 4, Function::kWrite, 1);
+  add(history, "2", 5, 6, Function::kRead, 1);
+  add(history, "1", 7, 8, Function::kWrite, 2);
+  add(history, "2", 9, 10, Function::kRead, 1);
+  add(history, "1", 11, 12, Function::kWrite, 3);
   const Verdict verdict = check(history);
   ASSERT_EQ(verdict.answer, Answer::kNotLinearizable);
   EXPECT_EQ(explain(history, verdict),
@@ -65,17 +66,10 @@ TEST(Explanation, ShowsWhatMattersAndDrawsIt) {
 
 TEST(Explanation, NamesTheOperationsThatContradictEachOther) {
   History history;
-  const auto add = [&](const char* client, std::int64_t from, std::int64_t to, Function function,
-                       std::int64_t value) {
-    Operation it{.invoked = from, .returned = to, .client = history.client(client), .key = history.key("x")};
-    it.function = function;
-    (function == Function::kRead ? it.observed : it.argument) = history.value(value);
-    history.operations.push_back(it);
-  };
-  add("1", 1, 2, Function::kWrite, 7);
-  add("2", 3, 4, Function::kWrite, 8);
-  add("1", 5, 6, Function::kRead, 7);
-  add("2", 7, 8, Function::kRead, 8);
+  add(history, "1", 1, 2, Function::kWrite, 7);
+  add(history, "2", 3, 4, Function::kWrite, 8);
+  add(history, "1", 5, 6, Function::kRead, 7);
+  add(history, "2", 7, 8, Function::kRead, 8);
   const Verdict verdict = check(history);
   ASSERT_EQ(verdict.answer, Answer::kNotLinearizable);
   const std::string text = explain(history, verdict);
