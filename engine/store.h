@@ -12,7 +12,7 @@
 // Thread safety: all members of Store from any thread; a Worker or Snapshot by one thread at a time. Neither may outlive the
 // store.
 //
-// Invariants (details: W1-6 cell.h, N1-2 index.h, S1-4 slot.h, R1-3 reclaim.h, L1-5 commit.h, T1-5 ticket.h, E1-6 execute.h):
+// Invariants (details: W1-6 cell.h, N1-2 index.h, S1-4 slot.h, R1-3 reclaim.h, L1-5 commit.h, T1-6 ticket.h, E1-6 execute.h):
 //   A  Versions are dense integers from 1, one a commit; version 0 is the empty state.
 //   B  A commit is atomic: every snapshot sees all of it or nothing, and a commit that was refused left no trace.
 //   C  Smart mode: a commit succeeds iff no path of its footprint, ancestor or descendant of one, has changed since its expected

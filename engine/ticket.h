@@ -25,6 +25,7 @@
 //   T3  The gate is open only while nobody is queued.
 //   T4  The word changes only under the mutex, and only upwards.
 //   T5  A turn has a lease; whoever finds it run out may end it (expire), so a dead holder blocks nobody for longer.
+//   T6  Who sees its token finds its turn begun: everybody else is kept out, and it is not.
 //
 // Source: chapter 20, section 4. Order, lease and fencing are decisions 0002 and 0006; the second policy is 0012.
 
@@ -47,7 +48,7 @@ struct Claim {
   std::vector<Cell<P>*> cells;  ///< what its turn reserves under the queue per key
   std::uint64_t age = 0;        ///< 0: none
   Duration lease{0};
-  Time lease_end{};
+  Time lease_end = kForever;  ///< of its turn
   int expiries = 0;
   int renewals = 0;
   int turns_waited = 0;  ///< of others, that ended while it was queued for the same
@@ -91,6 +92,7 @@ class TicketGate {
     }
     if (by_key_) claim.cells.assign(cells.begin(), cells.end());
     if (claim.age == 0) claim.age = ++ages_;
+    claim.lease_end = kForever;
     claim.lease = lease * (std::int64_t{1} << std::min(claim.expiries, kMostDoublings));
     claim.renewals = 0;
     claim.turns_waited = 0;
@@ -162,7 +164,7 @@ class TicketGate {
 
   [[gnu::noinline]] Bar<P> bar_at(std::uint64_t gate, std::span<Cell<P>* const> footprint,
                                   std::span<const Write<P>> writes, const Claim<P>* claim) const {
-    // Relaxed: the token of the current turn was stored before the gate word that was just loaded (seq_cst).
+    // Relaxed: whoever commits in its turn has seen its token; an older one is of no turn that the gate or a cell can still show.
     const std::uint64_t own = claim != nullptr ? claim->token.load(std::memory_order_relaxed) : 0;
     if (by_key_) return KeyQueue<P>::find(footprint, writes, own);
     return own == gate ? Bar<P>{} : Bar<P>{nullptr, gate};
@@ -180,7 +182,7 @@ class TicketGate {
   }
 
   Claim<P>* find_late(Time now) const {
-    const auto late = [now](const Claim<P>* claim) { return is_holder(*claim) && claim->lease_end <= now; };
+    const auto late = [now](const Claim<P>* claim) { return claim->lease_end <= now; };
     const auto found = std::find_if(queue_.begin(), queue_.end(), late);
     return found != queue_.end() ? *found : nullptr;
   }
@@ -195,9 +197,7 @@ class TicketGate {
 
   void note_lease_ends() {
     Time first = kForever;
-    for (const Claim<P>* claim : queue_) {
-      if (is_holder(*claim)) first = std::min(first, claim->lease_end);
-    }
+    for (const Claim<P>* claim : queue_) first = std::min(first, claim->lease_end);
     next_lease_end_.store(first.time_since_epoch().count());
   }
 
@@ -212,14 +212,15 @@ class TicketGate {
     }
   }
 
-  /// The claim's token and reservations come before the gate word, which makes commits look at them.
+  /// Reservations and lease come before the gate word, which makes others look at them; the token comes last, because its claim's
+  /// worker waits for nothing else (T6).
   void begin_turn(Claim<P>& next, Counters<P>& counters) {
     const std::uint64_t gate = gate_.load();
     const std::uint64_t turn = gate + (closed(gate) ? 2 : 1);
-    next.token.store(turn);
-    set_lease(next);
     if (by_key_) KeyQueue<P>::reserve(next.cells, turn);
+    set_lease(next);
     gate_.store(turn);
+    next.token.store(turn);
     counters.grants.add(1);
     P::notify_all(next.token);
   }

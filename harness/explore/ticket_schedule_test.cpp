@@ -161,5 +161,48 @@ TEST(TicketSchedule, ADeadHolderBlocksNobodyForEver) {
   EXPECT_TRUE(passes(portfolio(body, {.executions = 1'000})));
 }
 
+// The danger: a holder leaves, and its successor sees that its turn has begun before everybody else is kept out, or before it is let in
+// itself (T6). In its turn one body run is enough.
+Body two_candidates_and(int rivals, Policy policy, int* handed_over) {
+  return [=] {
+    StoreOptions options = Contest::options();
+    options.policy = policy;
+    Store<P> store(options);
+    store.compare_and_swap(0, WriteSet{}.set("n", 0));
+    const auto process =
+        store.process("set", {.outputs = {"n"}}, [](Context<P>& context) { context.set("n", 1); });
+    std::vector<P::thread> threads;
+    for (int i = 0; i < 2; ++i) {
+      threads.emplace_back([&store, &process] {
+        auto worker = store.worker({.failures = 4});
+        const CommitResult late = store.compare_and_swap(0, WriteSet{}.set("n", 1), &worker);
+        if (std::holds_alternative<Busy>(late)) return;  // it found the gate closed, which earns nothing
+        const ExecuteResult result = store.execute(worker, process);
+        require(result.committed() && result.effort.attempts == 1, "somebody is in its way in its turn");
+      });
+    }
+    for (int i = 0; i < rivals; ++i)
+      threads.emplace_back([&store] { store.compare_and_swap(store.version(), WriteSet{}.set("n", 2)); });
+    for (P::thread& thread : threads) thread.join();
+    *handed_over += store.statistics().grants == 2;
+  };
+}
+
+TEST(TicketSchedule, WhoSeesItsTurnFindsItBegunOnEverySchedule) {
+  for (const Policy policy : {Policy::ticket, Policy::key_queue}) {
+    int handed_over = 0;
+    EXPECT_TRUE(passes(exhaust(two_candidates_and(0, policy, &handed_over))));
+    EXPECT_GT(handed_over, 0);
+  }
+}
+
+TEST(TicketSchedule, WhoSeesItsTurnFindsItBegunOnAnySampledSchedule) {
+  for (const Policy policy : {Policy::ticket, Policy::key_queue}) {
+    int handed_over = 0;
+    EXPECT_TRUE(passes(portfolio(two_candidates_and(1, policy, &handed_over), {.executions = 10'000})));
+    EXPECT_GT(handed_over, 0);
+  }
+}
+
 }  // namespace
 }  // namespace touchstone::harness::explore
