@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -71,6 +72,38 @@ TEST_F(VerifyCommand, ReplayNamesWhatItCannotRepeat) {
   EXPECT_EQ(touchstone("replay TOUCHSTONE_SEED=1 build/none/bin/none"), 65);
   EXPECT_NE(output_.find("build/none/bin/none"), std::string::npos) << output_;
   EXPECT_EQ(touchstone("replay"), 64);
+}
+
+TEST_F(VerifyCommand, ReplayFindsTheLineInALogOrADirectory) {
+  const std::string of_a3 =
+      "touchstone replay --claim A3 --class exact --seed 0x5 --round 0 --engine reference";
+  const std::string of_a9 =
+      "touchstone replay --claim A9 --class exact --seed 0x6 --round 0 --engine reference";
+  std::filesystem::create_directories(out_ / "A3");
+  std::ofstream(out_ / "ci.log") << "12: replay: " << of_a3 << "\nnoise\n12: replay: " << of_a9 << '\n';
+  std::ofstream(out_ / "A3/replay.txt") << "a reason\nreplay: " << of_a3 << '\n';
+  const std::string log = (out_ / "ci.log").string();
+  EXPECT_EQ(touchstone("replay - < " + log), 0) << output_;
+  EXPECT_NE(output_.find(":1, 1 of 2 replay lines"), std::string::npos) << output_;
+  EXPECT_NE(output_.find("A3: "), std::string::npos) << output_;
+  EXPECT_EQ(touchstone("replay --nth 2 " + log), 0) << output_;
+  EXPECT_NE(output_.find("A9: "), std::string::npos) << output_;
+  EXPECT_EQ(touchstone("replay --list " + log), 0) << output_;
+  EXPECT_EQ(output_, "1  line 1: " + of_a3 + "\n2  line 3: " + of_a9 + "\n");
+  EXPECT_EQ(touchstone("replay " + (out_ / "A3").string()), 0) << output_;
+  EXPECT_NE(output_.find("seed 0x0000000000000005\nA3: "), std::string::npos) << output_;
+}
+
+TEST_F(VerifyCommand, ReplaySaysWhatALogLacks) {
+  std::filesystem::create_directories(out_);
+  EXPECT_EQ(touchstone("replay " + out_.string()), 65);
+  EXPECT_NE(output_.find("without replay.txt or report.txt"), std::string::npos) << output_;
+  EXPECT_EQ(touchstone("replay - < /dev/null"), 65);
+  EXPECT_NE(output_.find("has no replay line"), std::string::npos) << output_;
+  std::ofstream(out_ / "ci.log")
+      << "replay: touchstone replay --claim A3 --class exact --seed 0x5 --round 0\n";
+  EXPECT_EQ(touchstone("replay --nth 2 " + (out_ / "ci.log").string()), 64);
+  EXPECT_NE(output_.find("--nth 2"), std::string::npos) << output_;
 }
 
 // The danger: a line that was mistyped repeats something else, or nothing, and ends with `held`.

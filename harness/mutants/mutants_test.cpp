@@ -8,7 +8,10 @@
 #include <array>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
+#include <regex>
 #include <string>
+#include <vector>
 
 #include "harness/replay.h"
 
@@ -62,6 +65,35 @@ TEST(Mutant22, OfTheTicketIsKilledAndItsReplayFailsAgain) {
 TEST(Mutant50, OfTheSegmentsIsKilledAndItsReplayFailsAgain) {
   expect_killed("50", "--gtest_filter=AcceptanceC1.AForkChildThatBecomesAMainAllocatesUnderItsOwnPid",
                 "AcceptanceC1.AForkChildThatBecomesAMainAllocatesUnderItsOwnPid");
+}
+
+/// The text of the page's blocks for a shell, with the programs of this build.
+std::vector<std::string> commands_of(const std::string& page) {
+  std::ifstream stream(std::string(TOUCHSTONE_TOP) + "/docs/" + page);
+  std::vector<std::string> blocks;
+  bool inside = false;
+  for (std::string line; std::getline(stream, line);) {
+    if (line == "```sh") {
+      blocks.emplace_back();
+      inside = true;
+    } else if (line == "```") {
+      inside = false;
+    } else if (inside) {
+      const std::string built = std::regex_replace(line, std::regex("build/dev/bin"), TOUCHSTONE_BIN);
+      blocks.back() += built + '\n';
+    }
+  }
+  return blocks;
+}
+
+// The danger: the page that a person follows with a red job in hand tells of commands that no longer do what it says.
+TEST(Reproducing, AsTheDocumentWalksItLeadsFromALogToTheFailure) {
+  const auto blocks = commands_of("reproduce.md");
+  ASSERT_GE(blocks.size(), 3);
+  for (const std::string& block : blocks) {
+    const Outcome walked = run("bash -eu <<'WALK'\n" + block + "WALK\n");
+    EXPECT_EQ(walked.status, 0) << block << walked.output;
+  }
 }
 
 }  // namespace
