@@ -7,6 +7,8 @@
 #include <array>
 #include <deque>
 #include <memory>
+#include <set>
+#include <string>
 
 #include "fuzz/conflict_program.h"
 #include "fuzz/target.h"
@@ -28,6 +30,7 @@ engine::StoreOptions options_of(const Program& program) {
   options.mode = program.strict ? engine::Mode::strict : engine::Mode::smart;
   options.validate_reads = program.validate_reads;
   options.ticket = program.ticket;
+  options.policy = program.key_queue ? engine::Policy::key_queue : engine::Policy::ticket;
   options.backoff = false;
   options.lease_least = std::chrono::hours(1);  // so that the verdict depends on no clock
   return options;
@@ -47,9 +50,11 @@ class SideBySide {
   explicit SideBySide(const Program& program)
       : validates_reads_(program.validate_reads),
         has_ticket_(program.ticket),
+        failures_(program.tired ? 4 : 0),
         spec_({.strict = program.strict,
                .validate_reads = program.validate_reads,
                .gate_may_close = program.ticket}),
+        tickets_({.by_key = program.key_queue && !program.strict}),
         store_(options_of(program)) {
     for (int i = 0; i < kWorkers; ++i) hire(i);
   }
@@ -77,8 +82,8 @@ class SideBySide {
         break;
       case Operation::Kind::replace:
         workers_[static_cast<std::size_t>(operation.worker)].reset();
-        hire(operation.worker);
         ticket(operation.worker, TicketEvent::kLeft);
+        hire(operation.worker);
         break;
       case Operation::Kind::reclaim:
         store_.reclaim();
@@ -97,26 +102,39 @@ class SideBySide {
   };
 
   void hire(int id) {
-    workers_[static_cast<std::size_t>(id)] = std::unique_ptr<Worker>(new Worker(store_.worker()));
+    workers_[static_cast<std::size_t>(id)] =
+        std::unique_ptr<Worker>(new Worker(store_.worker({.failures = failures_})));
+    if (has_ticket_ && failures_ > 0)
+      tickets_state_.workers[static_cast<model::WorkerId>(id)].conflicts =
+          static_cast<std::uint32_t>(failures_);
   }
 
   Worker& worker(const Operation& operation) { return *workers_[static_cast<std::size_t>(operation.worker)]; }
 
   // --- the ticket's side ---
 
+  using Paths = std::set<std::string>;
+
   model::Place standing(int id) const {
-    if (tickets_state_.holder == static_cast<model::WorkerId>(id)) return model::Place::kHolding;
-    const auto known = tickets_state_.workers.find(static_cast<model::WorkerId>(id));
-    return known != tickets_state_.workers.end() && known->second.queued ? model::Place::kQueued
-                                                                         : model::Place::kFree;
+    return model::standing_of(tickets_state_, static_cast<model::WorkerId>(id)).place;
   }
 
-  bool shut_for(int id) const {
-    return tickets_state_.holder && tickets_state_.holder != static_cast<model::WorkerId>(id);
+  /// True if a turn of somebody else keeps such a commit out.
+  bool shut_for(int id, const Paths& paths) const {
+    return tickets_.barred_by(tickets_state_, static_cast<model::WorkerId>(id), paths).has_value();
   }
 
-  void ticket(int id, TicketEvent event) {
-    if (has_ticket_) tickets_.perform(tickets_state_, {static_cast<model::WorkerId>(id), event});
+  /// True if an execute() that may write these paths would wait for somebody else: in the queue, if it is there, or at the gate.
+  bool would_wait(int id, const Paths& paths) const {
+    if (standing(id) == model::Place::kFree) return shut_for(id, paths);
+    model::TicketState then = tickets_state_;
+    const auto worker = static_cast<model::WorkerId>(id);
+    tickets_.perform(then, {worker, TicketEvent::kSentBack, paths});
+    return model::standing_of(then, worker).place != model::Place::kHolding;
+  }
+
+  void ticket(int id, TicketEvent event, const Paths& paths = {}) {
+    if (has_ticket_) tickets_.perform(tickets_state_, {static_cast<model::WorkerId>(id), event, paths});
   }
 
   static model::Place place_of(engine::TicketStatus status) {
@@ -144,6 +162,18 @@ class SideBySide {
     }
   }
 
+  /// What a commit by hand validates, to the last leaf of a composite.
+  static Paths validated(const model::CompareAndSwap& call) {
+    Paths all(call.reads.begin(), call.reads.end());
+    for (const model::Write& write : call.writes) {
+      all.insert(write.path);
+      if (!write.value) continue;
+      for (const auto& [below, leaf] : *write.value)
+        all.insert(below.empty() ? write.path : write.path + "." + below);
+    }
+    return all;
+  }
+
   void cas(const Operation& operation) {
     model::CompareAndSwap call;
     const auto back = static_cast<std::uint64_t>(std::abs(operation.distance));
@@ -157,18 +187,20 @@ class SideBySide {
     const auto result = store_.compare_and_swap(call.expected, harness::to_engine(call.writes),
                                                 &worker(operation), call.reads);
     const StoreResponse response = harness::to_model(result);
-    const bool shut = shut_for(operation.worker);
+    const Paths wanted = validated(call);
+    const bool shut = shut_for(operation.worker, wanted);
     judge(call, response);
     if (std::holds_alternative<engine::Busy>(result)) {
-      expect(shut, "Busy, although nobody else holds the ticket");
+      expect(shut, "Busy, although it is in nobody's way");
+      ticket(operation.worker, TicketEvent::kSentBack, wanted);
     } else if (const auto* conflict = std::get_if<engine::Conflict>(&result)) {
       expect(!shut, "a conflict was decided behind a closed gate");
-      ticket(operation.worker, TicketEvent::kConflicted);
+      ticket(operation.worker, TicketEvent::kConflicted, wanted);
       expect(place_of(conflict->ticket) == standing(operation.worker),
              "the conflict reports another ticket than the specification");
     } else if (std::holds_alternative<engine::Committed>(result)) {
       expect(!shut || call.writes.empty(), "a commit passed a closed gate");
-      ticket(operation.worker, TicketEvent::kCommitted);
+      ticket(operation.worker, TicketEvent::kCommitted, wanted);
     }
   }
 
@@ -216,14 +248,16 @@ class SideBySide {
   void execute(const Operation& operation) {
     model::Execute call;
     for (const Step& step : operation.steps) call.body.push_back(body_step(step));
+    const engine::Contract contract = harness::contract_of(call);
+    Paths reserved(contract.outputs.begin(), contract.outputs.end());
+    if (validates_reads_) reserved.insert(contract.inputs.begin(), contract.inputs.end());
     engine::StopFlag<Native> stop;
-    if (shut_for(operation.worker)) stop.request();  // alone, it would wait for ever
+    if (would_wait(operation.worker, reserved)) stop.request();  // alone, it would wait for ever
     StoreResponse response = model::GaveUp{};
     try {
-      const auto process =
-          store_.process("body", harness::contract_of(call), [&](engine::Context<Native>& context) {
-            for (const auto& step : call.body) act(context, step);
-          });
+      const auto process = store_.process("body", contract, [&](engine::Context<Native>& context) {
+        for (const auto& step : call.body) act(context, step);
+      });
       const auto result = store_.execute(worker(operation), process, {.stop = &stop});
       response = harness::to_model(result);
       expect(result.effort.conflicts == 0 && result.effort.attempts <= 1,
@@ -295,6 +329,7 @@ class SideBySide {
 
   const bool validates_reads_;
   const bool has_ticket_;
+  const int failures_;  ///< that a worker begins with
   const model::StoreSpec spec_;
   model::StoreState state_;
   const model::TicketSpec tickets_;

@@ -86,6 +86,10 @@ class LineParser {
         program.validate_reads = true;
       } else if (word_ == "no-ticket") {
         program.ticket = false;
+      } else if (word_ == "key-queue") {
+        program.key_queue = true;
+      } else if (word_ == "tired") {
+        program.tired = true;
       } else {
         throw "unknown option " + word_;
       }
@@ -251,7 +255,8 @@ const std::vector<std::pair<std::string, model::Subtree>>& values() {
 Program decode(std::span<const std::uint8_t> input) {
   InputReader reader(input);
   const std::uint8_t options = reader.next();
-  Program program{(options & 1) != 0, (options & 2) != 0, (options & 4) == 0, {}};
+  Program program{(options & 1) != 0, (options & 2) != 0,  (options & 4) == 0,
+                  (options & 8) != 0, (options & 16) != 0, {}};
   while (!reader.done() && program.operations.size() < kMostOperations) {
     program.operations.push_back(decode_operation(reader));
   }
@@ -263,6 +268,8 @@ std::string to_text(const Program& program) {
   if (program.strict) text += " strict";
   if (program.validate_reads) text += " validate-reads";
   if (!program.ticket) text += " no-ticket";
+  if (program.key_queue) text += " key-queue";
+  if (program.tired) text += " tired";
   text += '\n';
   for (const Operation& operation : program.operations) text += text_of(operation) + '\n';
   return text;

@@ -6,7 +6,7 @@
 //   auto again = parse_program(text);                          // the Program, or what is wrong with the text
 //
 // One operation a line, '#' begins a comment:
-//   store strict validate-reads no-ticket          # the first line; every word after `store` is optional
+//   store strict validate-reads no-ticket key-queue tired  # the first line; every word after `store` is optional
 //   cas 1 back 2 set a.b 7 erase e reads g         # worker 1 commits from two versions ago
 //   cas 0 ahead 1 set a {x:1}                      # from a version that does not exist yet
 //   execute 2 add a.b 7 set e "text" copy a g      # a body
@@ -52,6 +52,8 @@ struct Program {
   bool strict = false;
   bool validate_reads = false;
   bool ticket = true;
+  bool key_queue = false;  ///< in place of the ticket
+  bool tired = false;      ///< every worker begins one conflict short of the ticket
   std::vector<Operation> operations;
 };
 

@@ -6,72 +6,121 @@
 namespace touchstone::model {
 namespace {
 
-/// T3: the oldest waiting worker holds the gate as soon as nobody else does; T4: with a new number.
-void grant(TicketState& state) {
-  if (state.holder) return;
-  const auto queue = queue_of(state);
-  if (queue.empty()) return;
-  state.holder = queue.front();
-  state.workers[queue.front()].queued = false;
-  ++state.fence;
+/// True if `path` is `other` or lies below it.
+bool is_within(const std::string& path, const std::string& other) {
+  return path.starts_with(other) && (path.size() == other.size() || path[other.size()] == '.');
 }
 
-void join(TicketState& state, WorkerId id) {
-  TicketWorker& worker = state.workers[id];
-  if (worker.queued || state.holder == id) return;
-  if (worker.age == 0) worker.age = ++state.last_age;
-  worker.queued = true;
-  grant(state);
-}
-
-/// The worker has nothing to do with the queue any more (T6).
-void retire(TicketState& state, WorkerId id) {
-  state.workers.erase(id);
-  if (state.holder == id) state.holder.reset();
-  grant(state);
-}
-
-TicketStanding standing_of(const TicketState& state, WorkerId id) {
-  if (state.holder == id) return {Place::kHolding, state.fence};
-  const auto worker = state.workers.find(id);
-  if (worker != state.workers.end() && worker->second.queued) return {Place::kQueued, 0};
-  return {};
+std::vector<WorkerId> by_age(const TicketState& state, bool (*chosen)(const TicketWorker&)) {
+  std::vector<WorkerId> all;
+  for (const auto& [id, worker] : state.workers) {
+    if (chosen(worker)) all.push_back(id);
+  }
+  std::sort(all.begin(), all.end(),
+            [&](WorkerId a, WorkerId b) { return state.workers.at(a).age < state.workers.at(b).age; });
+  return all;
 }
 
 auto as_tuple(const TicketWorker& it) {
-  return std::tuple(it.conflicts, it.closings, it.expiries, it.age, it.queued);
+  return std::tie(it.conflicts, it.closings, it.expiries, it.age, it.queued, it.fence, it.paths);
 }
 
 }  // namespace
 
 std::vector<WorkerId> queue_of(const TicketState& state) {
-  std::vector<WorkerId> queue;
-  for (const auto& [id, worker] : state.workers) {
-    if (worker.queued) queue.push_back(id);
+  return by_age(state, [](const TicketWorker& worker) { return worker.queued; });
+}
+
+std::vector<WorkerId> holders_of(const TicketState& state) {
+  return by_age(state, [](const TicketWorker& worker) { return worker.fence != 0; });
+}
+
+TicketStanding standing_of(const TicketState& state, WorkerId id) {
+  const auto worker = state.workers.find(id);
+  if (worker == state.workers.end()) return {};
+  if (worker->second.fence != 0) return {Place::kHolding, worker->second.fence};
+  return worker->second.queued ? TicketStanding{Place::kQueued, 0} : TicketStanding{};
+}
+
+bool TicketSpec::in_the_way(const std::set<std::string>& some, const std::set<std::string>& others) const {
+  if (!rules_.by_key) return true;
+  return std::any_of(some.begin(), some.end(), [&](const std::string& one) {
+    return std::any_of(others.begin(), others.end(), [&](const std::string& other) {
+      return is_within(one, other) || is_within(other, one);
+    });
+  });
+}
+
+std::optional<WorkerId> TicketSpec::barred_by(const State& state, WorkerId id,
+                                              const std::set<std::string>& paths) const {
+  for (const WorkerId holder : holders_of(state)) {
+    if (holder != id && in_the_way(paths, state.workers.at(holder).paths)) return holder;
   }
-  std::sort(queue.begin(), queue.end(),
-            [&](WorkerId a, WorkerId b) { return state.workers.at(a).age < state.workers.at(b).age; });
-  return queue;
+  return std::nullopt;
+}
+
+/// T3: the oldest waiting worker holds the gate as soon as nobody else does, T8: in its way; T4: with a new number.
+void TicketSpec::grant(State& state) const {
+  std::vector<const TicketWorker*> older;  // and still waiting
+  for (const WorkerId id : queue_of(state)) {
+    TicketWorker& next = state.workers.at(id);
+    const bool waits = barred_by(state, id, next.paths) ||
+                       std::any_of(older.begin(), older.end(), [&](const TicketWorker* other) {
+                         return in_the_way(next.paths, other->paths);
+                       });
+    if (waits) {
+      older.push_back(&next);
+    } else {
+      next.queued = false;
+      next.fence = ++state.fence;
+    }
+  }
+}
+
+void TicketSpec::join(State& state, WorkerId id, const std::set<std::string>& paths) const {
+  TicketWorker& worker = state.workers[id];
+  if (worker.queued || worker.fence != 0) {
+    if (!rules_.by_key || worker.paths == paths) return;
+    worker.queued = false;  // T9
+    worker.fence = 0;
+    grant(state);
+  }
+  if (worker.age == 0) worker.age = ++state.last_age;
+  if (rules_.by_key) worker.paths = paths;
+  worker.queued = true;
+  grant(state);
+}
+
+/// The worker has nothing to do with the queue any more (T6).
+void TicketSpec::retire(State& state, WorkerId id) const {
+  state.workers.erase(id);
+  grant(state);
 }
 
 TicketResponse TicketSpec::perform(State& state, const Operation& operation) const {
   const WorkerId id = operation.worker;
   switch (operation.event) {
     case TicketEvent::kSubmitted:  // T5
-      return state.holder && state.holder != id ? Admission::kBusy : Admission::kAdmitted;
+      return barred_by(state, id, operation.paths) ? Admission::kBusy : Admission::kAdmitted;
     case TicketEvent::kConflicted: {
       TicketWorker& worker = state.workers[id];
       ++worker.conflicts;
-      if (worker.conflicts >= rules_.grant_at || worker.expiries > 0) join(state, id);  // T2, T7
+      if (worker.conflicts >= rules_.grant_at || worker.age != 0)
+        join(state, id, operation.paths);  // T2, T7, T9
       break;
     }
+    case TicketEvent::kSentBack:
+      if (const auto worker = state.workers.find(id);
+          worker != state.workers.end() && worker->second.age != 0)
+        join(state, id, operation.paths);  // T7, T9
+      break;
     case TicketEvent::kWaitedOut:
-      if (++state.workers[id].closings >= rules_.busy_limit) join(state, id);  // T2
+      if (++state.workers[id].closings >= rules_.busy_limit) join(state, id, operation.paths);  // T2
       break;
     case TicketEvent::kExpired:
-      if (state.holder == id) {  // T7
-        ++state.workers[id].expiries;
-        state.holder.reset();
+      if (standing_of(state, id).place == Place::kHolding) {  // T7
+        ++state.workers.at(id).expiries;
+        state.workers.at(id).fence = 0;
         grant(state);
       }
       break;
@@ -85,12 +134,15 @@ TicketResponse TicketSpec::perform(State& state, const Operation& operation) con
 
 std::optional<Illegal> TicketSpec::advance(State& state, const Operation& operation,
                                            const Response* response) const {
-  if (operation.event == TicketEvent::kExpired && state.holder != operation.worker) {
+  if (operation.event == TicketEvent::kExpired &&
+      standing_of(state, operation.worker).place != Place::kHolding) {
     return Illegal{"only the holder's lease can expire"};
   }
-  if (operation.event == TicketEvent::kCommitted && state.holder && state.holder != operation.worker) {
-    return Illegal{"worker " + std::to_string(operation.worker) + " committed while worker " +
-                   std::to_string(*state.holder) + " holds the gate"};
+  if (operation.event == TicketEvent::kCommitted) {
+    if (const auto holder = barred_by(state, operation.worker, operation.paths)) {
+      return Illegal{"worker " + std::to_string(operation.worker) + " committed while worker " +
+                     std::to_string(*holder) + " holds the gate"};
+    }
   }
   State next = state;
   const Response right = perform(next, operation);
@@ -107,7 +159,7 @@ bool TicketSpec::observes_only(const Operation& operation, const Response*) {
 
 int TicketSpec::compare(const State& left, const State& right) {
   if (left == right) return 0;
-  const auto head = [](const State& it) { return std::tuple(it.fence, it.last_age, it.holder); };
+  const auto head = [](const State& it) { return std::tuple(it.fence, it.last_age); };
   if (head(left) != head(right)) return head(left) < head(right) ? -1 : 1;
   const bool less = std::lexicographical_compare(
       left.workers.begin(), left.workers.end(), right.workers.begin(), right.workers.end(),
@@ -119,7 +171,8 @@ int TicketSpec::compare(const State& left, const State& right) {
 
 std::string describe(const TicketOperation& operation) {
   static constexpr const char* kNames[] = {"conflicted",           "committed", "submitted a commit",
-                                           "waited a closing out", "expired",   "left"};
+                                           "waited a closing out", "expired",   "left",
+                                           "was sent back"};
   return "worker " + std::to_string(operation.worker) + " " + kNames[static_cast<int>(operation.event)];
 }
 
@@ -133,7 +186,10 @@ std::string describe(const TicketResponse& response) {
 }
 
 std::string describe(const TicketState& state) {
-  std::string out = state.holder ? "held by " + std::to_string(*state.holder) : "gate open";
+  std::string out;
+  for (const WorkerId id : holders_of(state))
+    out += (out.empty() ? "held by " : " and ") + std::to_string(id);
+  if (out.empty()) out = "gate open";
   for (const WorkerId id : queue_of(state)) out += ", then " + std::to_string(id);
   return out;
 }

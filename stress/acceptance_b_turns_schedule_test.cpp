@@ -1,5 +1,6 @@
 // Acceptance B1 to B11 on sampled schedules, where a worker's count, its turn or its effects could be taken for another's: who earns
-// the ticket, whom it keeps out, in which order it goes round, and what a failed attempt leaves behind. As small as the promise allows.
+// the ticket, whom it keeps out, in which order it goes round, and what a failed attempt leaves behind. As small as the promise allows,
+// and under the queue per key as under the ticket: nearly everybody here wants the path `n`.
 
 #include <string>
 #include <vector>
@@ -15,6 +16,33 @@ using namespace touchstone::engine;
 using namespace touchstone::harness::explore;
 using namespace std::chrono_literals;
 using P = ControlledPlatform;
+
+class UnderAPolicy : public testing::TestWithParam<Policy> {
+ protected:
+  static StoreOptions with_policy(StoreOptions options = {}) {
+    options.policy = GetParam();
+    return options;
+  }
+};
+
+class AcceptanceB4 : public UnderAPolicy {};
+class AcceptanceB5 : public UnderAPolicy {};
+class AcceptanceB6 : public UnderAPolicy {};
+class AcceptanceB7 : public UnderAPolicy {};
+class AcceptanceB8 : public UnderAPolicy {};
+class AcceptanceB11 : public UnderAPolicy {};
+
+std::string name_of_policy(const testing::TestParamInfo<Policy>& info) {
+  return info.param == Policy::ticket ? "Ticket" : "KeyQueue";
+}
+
+const auto kBothPolicies = testing::Values(Policy::ticket, Policy::key_queue);
+INSTANTIATE_TEST_SUITE_P(Under, AcceptanceB4, kBothPolicies, name_of_policy);
+INSTANTIATE_TEST_SUITE_P(Under, AcceptanceB5, kBothPolicies, name_of_policy);
+INSTANTIATE_TEST_SUITE_P(Under, AcceptanceB6, kBothPolicies, name_of_policy);
+INSTANTIATE_TEST_SUITE_P(Under, AcceptanceB7, kBothPolicies, name_of_policy);
+INSTANTIATE_TEST_SUITE_P(Under, AcceptanceB8, kBothPolicies, name_of_policy);
+INSTANTIATE_TEST_SUITE_P(Under, AcceptanceB11, kBothPolicies, name_of_policy);
 
 template <class Outcome>
 bool is(const CommitResult& result) {
@@ -76,9 +104,9 @@ TEST(AcceptanceB1, NobodyWaitsForALosersSleepOnAnySampledSchedule) {
 
 // Danger: the ticket comes one conflict early or late, or a conflict is called something else and counts for nothing. A reader and a
 // writer of something else are under way meanwhile; the oracle is the number of conflicts so far.
-TEST(AcceptanceB4, TheFifthConflictEarnsTheTicketOnAnySampledSchedule) {
+TEST_P(AcceptanceB4, TheFifthConflictEarnsTheTicketOnAnySampledSchedule) {
   const Body body = [] {
-    Store<P> store;
+    Store<P> store(with_policy());
     write(store, 0, "n");
     P::thread other(
         [&] { require(!is<Conflict>(write(store, store.version(), "m")), "nobody else writes m"); });
@@ -95,14 +123,15 @@ TEST(AcceptanceB4, TheFifthConflictEarnsTheTicketOnAnySampledSchedule) {
 
 // Danger: some way into the store leads past the gate: a merge, a commit without a worker, a validation that failed and is counted. Or
 // the gate is closed for its own holder too. All ways are tried at once while the holder waits.
-TEST(AcceptanceB5, EveryWayPastAClosedGateIsBusyOnAnySampledSchedule) {
-  const Body body = [] {
-    Store<P> store;
+TEST_P(AcceptanceB5, EveryWayPastAClosedGateIsBusyOnAnySampledSchedule) {
+  const bool all = GetParam() == Policy::ticket;  // by key only who wants the same is kept out
+  const Body body = [all] {
+    Store<P> store(with_policy());
     write(store, 0, "n");
     auto holder = store.worker({.failures = 4});
     require(fail_once(store, holder) == TicketStatus::holding, "its fifth conflict");
     std::vector<P::thread> others;
-    for (const char* path : {"m", "n"}) {
+    for (const char* path : {all ? "m" : "n", "n"}) {
       for (const Version expected : {Version{0}, store.version()}) {
         others.emplace_back([&store, path, expected] {
           require(is<Busy>(write(store, expected, path)), "it got in without a worker");
@@ -121,9 +150,9 @@ TEST(AcceptanceB5, EveryWayPastAClosedGateIsBusyOnAnySampledSchedule) {
 // Danger: the last to come is served first, or is let in beside the holder. Each candidate is queued before the next one starts: a
 // sleep ends only when everybody else has come to rest. The oracle: nobody's body runs before the holder's commit, and then they run
 // one at a time in the order in which they came.
-TEST(AcceptanceB6, TurnsComeInTheOrderOfTheQueueOnAnySampledSchedule) {
+TEST_P(AcceptanceB6, TurnsComeInTheOrderOfTheQueueOnAnySampledSchedule) {
   const Body body = [] {
-    Store<P> store({.busy_limit = 0, .lease_least = 1h});
+    Store<P> store(with_policy({.busy_limit = 0, .lease_least = 1h}));
     write(store, 0, "n");
     auto holder = store.worker({.failures = 4});
     require(fail_once(store, holder) == TicketStatus::holding, "its fifth conflict");
@@ -154,9 +183,9 @@ TEST(AcceptanceB6, TurnsComeInTheOrderOfTheQueueOnAnySampledSchedule) {
 }
 
 // Danger: a holder whose body throws keeps the gate shut until its lease ends. The waiter's own wait shows how long that was.
-TEST(AcceptanceB7, AnExceptionReopensTheGateAtOnceOnAnySampledSchedule) {
+TEST_P(AcceptanceB7, AnExceptionReopensTheGateAtOnceOnAnySampledSchedule) {
   const Body body = [] {
-    Store<P> store;
+    Store<P> store(with_policy());
     write(store, 0, "n");
     P::thread thrower([&] {
       auto worker = store.worker({.failures = 4});
@@ -173,7 +202,7 @@ TEST(AcceptanceB7, AnExceptionReopensTheGateAtOnceOnAnySampledSchedule) {
     });
     P::thread waiter([&] {
       auto worker = store.worker();
-      auto process = store.process("set", {.outputs = {"m"}}, [](Context<P>& ctx) { ctx.set("m", 1); });
+      auto process = store.process("set", {.outputs = {"n"}}, [](Context<P>& ctx) { ctx.set("n", 1); });
       const auto result = store.execute(worker, process);
       require(result.committed() && result.effort.waited < 2ms, "the gate stayed shut");
     });
@@ -186,13 +215,13 @@ TEST(AcceptanceB7, AnExceptionReopensTheGateAtOnceOnAnySampledSchedule) {
 void overstay(Store<P>& store, Worker<P>& late) {
   require(fail_once(store, late) == TicketStatus::holding, "its fifth conflict");
   P::sleep_until(P::now() + 51ms);
-  require(is<Committed>(write(store, store.version(), "m")), "the gate opens for whoever looks");
+  require(is<Committed>(write(store, store.version(), "n")), "the gate opens for whoever looks");
 }
 
 // Danger: a holder whose lease has run out comes back late and ends the turn of its successor.
-TEST(AcceptanceB7, ALateHolderEndsNobodyElsesTurnOnAnySampledSchedule) {
+TEST_P(AcceptanceB7, ALateHolderEndsNobodyElsesTurnOnAnySampledSchedule) {
   const Body body = [] {
-    Store<P> store;
+    Store<P> store(with_policy());
     write(store, 0, "n");
     auto late = store.worker({.failures = 4});
     overstay(store, late);
@@ -212,9 +241,9 @@ TEST(AcceptanceB7, ALateHolderEndsNobodyElsesTurnOnAnySampledSchedule) {
 
 // Danger: a worker whose lease ran out queues again behind everybody who came after it. Two overstay, one after the other, and come
 // back at the same time while a third holds the gate. The oracle: whichever is first at the gate, the elder has the next turn.
-TEST(AcceptanceB7, AnExpiredWorkerKeepsItsAgeOnAnySampledSchedule) {
+TEST_P(AcceptanceB7, AnExpiredWorkerKeepsItsAgeOnAnySampledSchedule) {
   const Body body = [] {
-    Store<P> store;
+    Store<P> store(with_policy());
     write(store, 0, "n");
     auto elder = store.worker({.failures = 4}), younger = store.worker({.failures = 4});
     auto holder = store.worker({.failures = 4});
@@ -235,9 +264,9 @@ TEST(AcceptanceB7, AnExpiredWorkerKeepsItsAgeOnAnySampledSchedule) {
 
 // Danger: conflicts are counted by the name of the process. Two workers run the same one and lose once each, which is two conflicts
 // of that name; with a threshold of two nobody has earned anything.
-TEST(AcceptanceB8, ConflictsOfTwoWorkersDoNotAddUpOnAnySampledSchedule) {
+TEST_P(AcceptanceB8, ConflictsOfTwoWorkersDoNotAddUpOnAnySampledSchedule) {
   const Body body = [] {
-    Store<P> store({.ticket_threshold = 2});
+    Store<P> store(with_policy({.ticket_threshold = 2}));
     write(store, 0, "n");
     const auto lose_once = [&] {
       auto worker = store.worker();
@@ -255,10 +284,11 @@ TEST(AcceptanceB8, ConflictsOfTwoWorkersDoNotAddUpOnAnySampledSchedule) {
 // Danger: what a failed attempt wrote is committed by the retry, or its effects are published too. Every run of a body writes a path of
 // its own and emits its number; one rival that commits once means two runs at most. The oracle: the path of the last run is as it left
 // it, the other one as it was, and one effect came.
-TEST(AcceptanceB11, AFailedAttemptLeavesNeitherWritesNorEffectsOnAnySampledSchedule) {
+TEST_P(AcceptanceB11, AFailedAttemptLeavesNeitherWritesNorEffectsOnAnySampledSchedule) {
   const Body body = [] {
     std::vector<std::int64_t> published;
-    Store<P> store({.sink = [&](const Effect& effect) { published.push_back(effect.payload.integer()); }});
+    Store<P> store(
+        with_policy({.sink = [&](const Effect& effect) { published.push_back(effect.payload.integer()); }}));
     for (const char* name : {"a", "b"})
       store.compare_and_swap(store.version(), WriteSet{}.set(name, Composite{{"1", 0}, {"2", 0}}));
     const auto run = [&](const char* name) {

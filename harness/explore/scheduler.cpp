@@ -3,9 +3,21 @@
 #include <cxxabi.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <exception>
 #include <utility>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define TOUCHSTONE_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TOUCHSTONE_ASAN 1
+#endif
+#endif
+#if defined(TOUCHSTONE_ASAN)
+#include <sanitizer/lsan_interface.h>
+#endif
 
 namespace touchstone::harness::explore {
 
@@ -23,6 +35,29 @@ constexpr bool conditional(Kind kind) {
   return kind == Kind::lock || kind == Kind::await || kind == Kind::join || kind == Kind::sleep ||
          kind == Kind::assume;
 }
+
+/// An execution in which threads may crash. What such a thread held stays held, which is no leak to LeakSanitizer.
+class MayCrash {
+ public:
+  explicit MayCrash([[maybe_unused]] const std::vector<FaultPlan>& faults) {
+#if defined(TOUCHSTONE_ASAN)
+    forgives_ = std::any_of(faults.begin(), faults.end(), [](const FaultPlan& plan) { return plan.crash; });
+    if (forgives_) __lsan_disable();
+#endif
+  }
+  ~MayCrash() {
+#if defined(TOUCHSTONE_ASAN)
+    if (forgives_) __lsan_enable();
+#endif
+  }
+  MayCrash(const MayCrash&) = delete;
+  MayCrash& operator=(const MayCrash&) = delete;
+
+ private:
+#if defined(TOUCHSTONE_ASAN)
+  bool forgives_;
+#endif
+};
 
 }  // namespace
 
@@ -43,6 +78,7 @@ Outcome Scheduler::run(const std::function<void()>& body, Strategy& strategy, co
   begin(settings, strategy);
   Scheduler* const outer = std::exchange(current_, this);
   const InArena kept(nullptr);
+  const MayCrash forgiven(settings.faults);
   arena_.reset();
   Task& main = prepare_task(0);
   threads_ = 1;

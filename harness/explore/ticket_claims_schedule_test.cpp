@@ -1,4 +1,4 @@
-// Acceptance B4, B7, B8, B10 and B11 on every schedule of two workers. (B5, B6 and B9, and B10 for more of them, on sampled schedules:
+// Acceptance B4, B7, B8, B10 and B11 on every schedule of two workers, under the ticket and under the queue per key. (B5, B6 and B9, and B10 for more of them, on sampled schedules:
 // stress/acceptance_b_schedule_test.cpp; B5 exhausted: ticket_schedule_test.cpp.)
 
 #include <gtest/gtest.h>
@@ -15,13 +15,36 @@ namespace {
 using namespace touchstone::engine;
 using P = ControlledPlatform;
 
-StoreOptions without_pauses(int threshold = 5) {
+StoreOptions without_pauses(Policy policy, int threshold = 5) {
   StoreOptions options;
+  options.policy = policy;
   options.backoff = false;
   options.backoff_base = Duration(0);
   options.ticket_threshold = threshold;
   return options;
 }
+
+const auto kBothPolicies = testing::Values(Policy::ticket, Policy::key_queue);
+
+const char* to_text(Policy policy) {
+  return policy == Policy::ticket ? "Ticket" : "KeyQueue";
+}
+
+std::string name_of_policy(const testing::TestParamInfo<Policy>& info) {
+  return to_text(info.param);
+}
+
+class AcceptanceB4 : public testing::TestWithParam<Policy> {};
+class AcceptanceB7 : public testing::TestWithParam<Policy> {};
+class AcceptanceB8 : public testing::TestWithParam<Policy> {};
+class AcceptanceB10 : public testing::TestWithParam<Policy> {};
+class AcceptanceB11 : public testing::TestWithParam<Policy> {};
+
+INSTANTIATE_TEST_SUITE_P(Under, AcceptanceB4, kBothPolicies, name_of_policy);
+INSTANTIATE_TEST_SUITE_P(Under, AcceptanceB7, kBothPolicies, name_of_policy);
+INSTANTIATE_TEST_SUITE_P(Under, AcceptanceB8, kBothPolicies, name_of_policy);
+INSTANTIATE_TEST_SUITE_P(Under, AcceptanceB10, kBothPolicies, name_of_policy);
+INSTANTIATE_TEST_SUITE_P(Under, AcceptanceB11, kBothPolicies, name_of_policy);
 
 Process<P> addition(Store<P>& store) {
   return store.process("add", {.inputs = {"n"}, .outputs = {"n"}},
@@ -36,9 +59,9 @@ void conflict(Store<P>& store, Worker<P>& worker) {
 
 // Danger: the count is off by one, or lives on through a success. A rival commits another path at any moment; the oracle is the
 // number of conflicts, which are forced by a stale version and so do not depend on the schedule.
-TEST(AcceptanceB4, TheFifthConflictInARowEarnsTheTicketOnEverySchedule) {
+TEST_P(AcceptanceB4, TheFifthConflictInARowEarnsTheTicketOnEverySchedule) {
   const Body body = [] {
-    Store<P> store(without_pauses());
+    Store<P> store(without_pauses(GetParam()));
     store.compare_and_swap(0, WriteSet{}.set("n", 0));
     P::thread candidate([&] {
       auto worker = store.worker({.failures = 3});
@@ -104,14 +127,14 @@ const Ending kEndings[] = {
     {"IsDestroyed", [](Store<P>&, Worker<P>&) {}},
 };
 
-class EndingOfATurn : public testing::TestWithParam<Ending> {};
+class EndingOfATurn : public testing::TestWithParam<std::tuple<Ending, Policy>> {};
 
 // Danger: a turn that ends otherwise than by a commit leaves the gate closed until the lease runs out, or for ever. The oracle: the
 // other one commits, and no lease ran out.
 TEST_P(EndingOfATurn, TheGateReopensOnEverySchedule) {
-  const Ending& ending = GetParam();
+  const Ending ending = std::get<Ending>(GetParam());
   const Body body = [&ending] {
-    Store<P> store(without_pauses());
+    Store<P> store(without_pauses(std::get<Policy>(GetParam())));
     store.compare_and_swap(0, WriteSet{}.set("n", 0));
     P::thread holder([&] {
       auto worker = store.worker({.failures = 4});
@@ -131,16 +154,19 @@ TEST_P(EndingOfATurn, TheGateReopensOnEverySchedule) {
   EXPECT_TRUE(passes(exhaust(body)));
 }
 
-INSTANTIATE_TEST_SUITE_P(AcceptanceB7, EndingOfATurn, testing::ValuesIn(kEndings),
-                         [](const testing::TestParamInfo<Ending>& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(AcceptanceB7, EndingOfATurn,
+                         testing::Combine(testing::ValuesIn(kEndings), kBothPolicies), [](const auto& info) {
+                           return std::string(std::get<Ending>(info.param).name) +
+                                  to_text(std::get<Policy>(info.param));
+                         });
 
 // Danger: a holder that has overstayed its lease commits, or opens the gate, in its successor's turn. Two workers meet their fifth
 // conflict; on many schedules both do before the gate is closed. The first comes back after 7 ms of a lease of 5; the second has
 // waited that out, holds the ticket by then and takes 3 ms in its turn.
-TEST(AcceptanceB7, ALateHolderCannotTouchItsSuccessorsTurnOnAnySchedule) {
+TEST_P(AcceptanceB7, ALateHolderCannotTouchItsSuccessorsTurnOnAnySchedule) {
   int successors = 0;
   const Body body = [&successors] {
-    StoreOptions options = without_pauses();
+    StoreOptions options = without_pauses(GetParam());
     options.lease_least = std::chrono::milliseconds(5);
     Store<P> store(options);
     store.compare_and_swap(0, WriteSet{}.set("n", 0));
@@ -173,9 +199,9 @@ TEST(AcceptanceB7, ALateHolderCannotTouchItsSuccessorsTurnOnAnySchedule) {
 }
 
 // Danger: failures belong to a process's name. Two workers run the same one; each meets one conflict, one of them its fifth.
-TEST(AcceptanceB8, WorkersOfOneProcessShareNoCountAndNoTicketOnAnySchedule) {
+TEST_P(AcceptanceB8, WorkersOfOneProcessShareNoCountAndNoTicketOnAnySchedule) {
   const Body body = [] {
-    Store<P> store(without_pauses());
+    Store<P> store(without_pauses(GetParam()));
     store.compare_and_swap(0, WriteSet{}.set("n", 0));
     auto tired = store.worker({.failures = 4});
     auto fresh = store.worker();
@@ -198,10 +224,10 @@ TEST(AcceptanceB8, WorkersOfOneProcessShareNoCountAndNoTicketOnAnySchedule) {
 }
 
 // The bound as a theorem within bounds: two workers, the ticket at the second conflict, three executions.
-TEST(AcceptanceB10, TwoWorkersKeepTheBoundOnEverySchedule) {
+TEST_P(AcceptanceB10, TwoWorkersKeepTheBoundOnEverySchedule) {
   int most = 0;
   const Body body = [&most] {
-    Store<P> store(without_pauses(2));
+    Store<P> store(without_pauses(GetParam(), 2));
     store.compare_and_swap(0, WriteSet{}.set("n", 0));
     const auto work = [&](int times) {
       auto worker = store.worker();
@@ -225,10 +251,10 @@ TEST(AcceptanceB10, TwoWorkersKeepTheBoundOnEverySchedule) {
 
 // Danger: the effects of an attempt that failed come out too, or those of the one that committed come out twice, or carry another
 // commit's version. Both bodies conflict with each other on most schedules and run again.
-TEST(AcceptanceB11, EffectsAreOfTheAttemptThatCommittedOnEverySchedule) {
+TEST_P(AcceptanceB11, EffectsAreOfTheAttemptThatCommittedOnEverySchedule) {
   const Body body = [] {
     std::map<std::int64_t, Version> published;  // by who sent it
-    StoreOptions options = without_pauses();
+    StoreOptions options = without_pauses(GetParam());
     options.sink = [&published](const Effect& effect) {
       require(published.emplace(effect.payload.integer(), effect.version).second, "an effect comes out once");
     };

@@ -1,5 +1,6 @@
-// The priority ticket of the real engine under the explorer. Five real conflicts in a row are out of reach of any
-// exhaustive search, so workers begin with the failures that they would have by then.
+// Priority on the real engine under the explorer, by the ticket and by the queue per key: everybody here wants the path `n`, so both have
+// to do the same. Five real conflicts in a row are out of reach of any exhaustive search, so workers begin with the failures that they
+// would have by then.
 
 #include <gtest/gtest.h>
 
@@ -24,11 +25,11 @@ struct Contest {
     milliseconds slow{0};  // every body run but the first
   };
 
-  static StoreOptions options(milliseconds lease = milliseconds(50)) {
-    return {.backoff = false, .backoff_base = Duration(0), .lease_least = lease};
+  static StoreOptions options(Policy policy, milliseconds lease = milliseconds(50)) {
+    return {.backoff = false, .backoff_base = Duration(0), .policy = policy, .lease_least = lease};
   }
 
-  explicit Contest(const StoreOptions& with = options()) : store(with) {
+  explicit Contest(Policy policy, milliseconds lease = milliseconds(50)) : store(options(policy, lease)) {
     store.compare_and_swap(0, WriteSet{}.set("n", 0));
   }
 
@@ -96,51 +97,64 @@ struct Case {
   friend void PrintTo(const Case& shown, std::ostream* out) { *out << shown.name; }
 };
 
-class TicketPath : public testing::TestWithParam<Case> {};
+class TicketPath : public testing::TestWithParam<std::tuple<Case, Policy>> {};
 
 // One worker is a single conflict short of the ticket and meets a rival: grant, Busy for the rival, drain, release, and
 // whatever goes wrong in the turn, on every schedule.
 TEST_P(TicketPath, HoldsOnEverySchedule) {
-  const Case& param = GetParam();
   std::uint64_t grants = 0;
   std::uint64_t expiries = 0;
   const Report report = exhaust(
       [&] {
-        Contest contest(Contest::options(param.lease));
-        contest.hold(param.plans);
+        Contest contest(std::get<Policy>(GetParam()), std::get<Case>(GetParam()).lease);
+        contest.hold(std::get<Case>(GetParam()).plans);
         grants = std::max(grants, contest.grants);
         expiries = std::max(expiries, contest.expiries);
       },
       {.executions = 400'000});
   EXPECT_TRUE(passes(report));
-  EXPECT_EQ(grants, param.grants);
-  EXPECT_EQ(expiries, param.expiries);
+  EXPECT_EQ(grants, std::get<Case>(GetParam()).grants);
+  EXPECT_EQ(expiries, std::get<Case>(GetParam()).expiries);
   RecordProperty("classes", static_cast<int>(report.classes));
+}
+
+const auto kBothPolicies = testing::Values(Policy::ticket, Policy::key_queue);
+
+const char* to_text(Policy policy) {
+  return policy == Policy::ticket ? "Ticket" : "KeyQueue";
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Exhausted, TicketPath,
-    testing::Values(Case{"GrantAndBusy", milliseconds(50), {{.failures = 4}, {}}, 1, 0},
-                    Case{"TwoCandidates", milliseconds(50), {{.failures = 4}, {.failures = 4}}, 1, 0},
-                    Case{"HolderThrows", milliseconds(50), {{.failures = 4, .throws = true}, {}}, 1, 0},
-                    Case{"HolderOverstays",
-                         milliseconds(1),
-                         {{.failures = 4, .slow = milliseconds(10)}, {.times = 2}},
-                         2,
-                         1}),
-    [](const testing::TestParamInfo<Case>& info) { return info.param.name; });
+    testing::Combine(
+        testing::Values(Case{"GrantAndBusy", milliseconds(50), {{.failures = 4}, {}}, 1, 0},
+                        Case{"TwoCandidates", milliseconds(50), {{.failures = 4}, {.failures = 4}}, 1, 0},
+                        Case{"HolderThrows", milliseconds(50), {{.failures = 4, .throws = true}, {}}, 1, 0},
+                        Case{"HolderOverstays",
+                             milliseconds(1),
+                             {{.failures = 4, .slow = milliseconds(10)}, {.times = 2}},
+                             2,
+                             1}),
+        kBothPolicies),
+    [](const auto& info) {
+      return std::string(std::get<Case>(info.param).name) + to_text(std::get<Policy>(info.param));
+    });
 
-TEST(TicketSchedule, ThreeCandidatesAndTwoOthersKeepTheBoundOnSampledSchedules) {
+class TicketSchedule : public testing::TestWithParam<Policy> {};
+INSTANTIATE_TEST_SUITE_P(Under, TicketSchedule, kBothPolicies,
+                         [](const auto& info) { return to_text(info.param); });
+
+TEST_P(TicketSchedule, ThreeCandidatesAndTwoOthersKeepTheBoundOnSampledSchedules) {
   const Body body = [] {
-    Contest contest;
+    Contest contest(GetParam());
     contest.hold({{.failures = 4}, {.failures = 4}, {.failures = 4}, {}, {.failures = 3}});
   };
   EXPECT_TRUE(passes(portfolio(body, {.executions = 3'000})));
 }
 
-TEST(TicketSchedule, KeepsItsPromisesWhenHoldersAreStalledAnywhere) {
+TEST_P(TicketSchedule, KeepsItsPromisesWhenHoldersAreStalledAnywhere) {
   const Body body = [] {
-    Contest contest;
+    Contest contest(GetParam());
     contest.hold({{.failures = 4}, {.failures = 4}, {}});
   };
   EXPECT_TRUE(
@@ -149,9 +163,9 @@ TEST(TicketSchedule, KeepsItsPromisesWhenHoldersAreStalledAnywhere) {
 
 // A worker whose thread dies in its turn gives nothing back. Its lease must, on every schedule sampled, and only between
 // the commit's steps, where it holds no cell.
-TEST(TicketSchedule, ADeadHolderBlocksNobodyForEver) {
+TEST_P(TicketSchedule, ADeadHolderBlocksNobodyForEver) {
   const Body body = [] {
-    Contest contest;
+    Contest contest(GetParam());
     auto dead = contest.store.worker({.failures = 4});
     contest.store.compare_and_swap(0, WriteSet{}.set("n", 0), &dead);  // a conflict: the ticket
     require(dead.ticket() == TicketStatus::holding, "the ticket is granted");
@@ -165,9 +179,7 @@ TEST(TicketSchedule, ADeadHolderBlocksNobodyForEver) {
 // itself (T6). In its turn one body run is enough.
 Body two_candidates_and(int rivals, Policy policy, int* handed_over) {
   return [=] {
-    StoreOptions options = Contest::options();
-    options.policy = policy;
-    Store<P> store(options);
+    Store<P> store(Contest::options(policy));
     store.compare_and_swap(0, WriteSet{}.set("n", 0));
     const auto process =
         store.process("set", {.outputs = {"n"}}, [](Context<P>& context) { context.set("n", 1); });
@@ -188,20 +200,16 @@ Body two_candidates_and(int rivals, Policy policy, int* handed_over) {
   };
 }
 
-TEST(TicketSchedule, WhoSeesItsTurnFindsItBegunOnEverySchedule) {
-  for (const Policy policy : {Policy::ticket, Policy::key_queue}) {
-    int handed_over = 0;
-    EXPECT_TRUE(passes(exhaust(two_candidates_and(0, policy, &handed_over))));
-    EXPECT_GT(handed_over, 0);
-  }
+TEST_P(TicketSchedule, WhoSeesItsTurnFindsItBegunOnEverySchedule) {
+  int handed_over = 0;
+  EXPECT_TRUE(passes(exhaust(two_candidates_and(0, GetParam(), &handed_over))));
+  EXPECT_GT(handed_over, 0);
 }
 
-TEST(TicketSchedule, WhoSeesItsTurnFindsItBegunOnAnySampledSchedule) {
-  for (const Policy policy : {Policy::ticket, Policy::key_queue}) {
-    int handed_over = 0;
-    EXPECT_TRUE(passes(portfolio(two_candidates_and(1, policy, &handed_over), {.executions = 10'000})));
-    EXPECT_GT(handed_over, 0);
-  }
+TEST_P(TicketSchedule, WhoSeesItsTurnFindsItBegunOnAnySampledSchedule) {
+  int handed_over = 0;
+  EXPECT_TRUE(passes(portfolio(two_candidates_and(1, GetParam(), &handed_over), {.executions = 10'000})));
+  EXPECT_GT(handed_over, 0);
 }
 
 }  // namespace
