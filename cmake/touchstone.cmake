@@ -1,15 +1,18 @@
 # The flags and the test function that every folder uses.
 
+include(GNUInstallDirs)
 add_library(touchstone_flags INTERFACE)
-target_include_directories(touchstone_flags INTERFACE ${PROJECT_SOURCE_DIR})
+target_include_directories(touchstone_flags INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
+                           $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/touchstone>)
 target_compile_features(touchstone_flags INTERFACE cxx_std_20)
-target_compile_options(touchstone_flags INTERFACE -Wall -Wextra -Wpedantic -Werror -fno-omit-frame-pointer)
+# Who uses the installed package chooses his own warnings.
+target_compile_options(touchstone_flags INTERFACE $<BUILD_INTERFACE:-Wall;-Wextra;-Wpedantic;-Werror;-fno-omit-frame-pointer>)
 if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
-  target_compile_options(touchstone_flags INTERFACE -Wthread-safety)
+  target_compile_options(touchstone_flags INTERFACE $<BUILD_INTERFACE:-Wthread-safety>)
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
   # Designated initializers name what differs from the default; g++ 12 alone objects to what they leave out.
-  target_compile_options(touchstone_flags INTERFACE -Wno-missing-field-initializers)
+  target_compile_options(touchstone_flags INTERFACE $<BUILD_INTERFACE:-Wno-missing-field-initializers>)
 endif()
 if(TOUCHSTONE_SANITIZE)
   target_compile_options(touchstone_flags INTERFACE -fsanitize=${TOUCHSTONE_SANITIZE} -fno-sanitize-recover=all)
