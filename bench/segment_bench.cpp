@@ -227,6 +227,16 @@ void frame_to_worker_by_socket(benchmark::State& state) {
   send_frames(state, there, back);
 }
 
+/// What the kernel alone takes for as many names: each made and unlinked by a process that knows it.
+void make_and_unlink_plain(benchmark::State& state) {
+  const std::string prefix = "/touchstone-bench-" + std::to_string(::getpid()) + ".";
+  for (auto _ : state) {
+    for (std::int64_t i = 0; i < state.range(0); ++i)
+      ::close(::shm_open((prefix + std::to_string(i)).c_str(), O_CREAT | O_EXCL | O_RDWR, 0600));
+    for (std::int64_t i = 0; i < state.range(0); ++i) ::shm_unlink((prefix + std::to_string(i)).c_str());
+  }
+}
+
 /// 10,000 orphans in `sessions` sessions. Making them is not measured.
 void reap_orphans(benchmark::State& state) {
   const PrivateDirectory directory;
@@ -261,6 +271,7 @@ BENCHMARK(attach_segment)->Arg(4 << 10)->Arg(64 << 20);
 BENCHMARK(frame_to_worker_by_segment)->UseRealTime()->Unit(benchmark::kMillisecond);
 BENCHMARK(frame_to_worker_by_pipe)->UseRealTime()->Unit(benchmark::kMillisecond);
 BENCHMARK(frame_to_worker_by_socket)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(make_and_unlink_plain)->Arg(10'000)->Unit(benchmark::kMillisecond);
 BENCHMARK(reap_orphans)->Arg(1)->Arg(1000)->Unit(benchmark::kMillisecond);
 BENCHMARK(start_beside_live_segments)->Arg(10'000)->Unit(benchmark::kMillisecond);
 

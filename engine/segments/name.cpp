@@ -42,6 +42,33 @@ int hex_value(char digit) {
   return at == std::string_view::npos ? -1 : static_cast<int>(at);
 }
 
+/// Gives the key's bytes to `append`. False when the text is not what encode_key makes.
+template <class Append>
+bool decode_into(std::string_view encoded, const Append& append) {
+  for (std::size_t i = 0; i < encoded.size(); ++i) {
+    const bool first = i == 0;
+    auto byte = static_cast<unsigned char>(encoded[i]);
+    if (byte != '%') {
+      if (is_encoded_byte(byte, first)) return false;
+      append(byte);
+      continue;
+    }
+    if (encoded.size() - i < 3) return false;
+    const int high = hex_value(encoded[i + 1]);
+    const int low = hex_value(encoded[i + 2]);
+    if (high < 0 || low < 0) return false;
+    byte = static_cast<unsigned char>(high * 16 + low);
+    if (!is_encoded_byte(byte, first)) return false;  // a second spelling (N1)
+    append(byte);
+    i += 2;
+  }
+  return !encoded.empty();
+}
+
+bool is_encoded_key(std::string_view encoded) {
+  return decode_into(encoded, [](unsigned char) {});
+}
+
 }  // namespace
 
 std::string random_session() {
@@ -89,22 +116,8 @@ std::string encode_key(std::string_view key) {
 
 std::optional<std::string> decode_key(std::string_view encoded) {
   std::string key;
-  for (std::size_t i = 0; i < encoded.size(); ++i) {
-    if (encoded[i] != '%') {
-      if (is_encoded_byte(static_cast<unsigned char>(encoded[i]), key.empty())) return std::nullopt;
-      key.push_back(encoded[i]);
-      continue;
-    }
-    if (encoded.size() - i < 3) return std::nullopt;
-    const int high = hex_value(encoded[i + 1]);
-    const int low = hex_value(encoded[i + 2]);
-    if (high < 0 || low < 0) return std::nullopt;
-    const auto byte = static_cast<unsigned char>(high * 16 + low);
-    if (!is_encoded_byte(byte, key.empty())) return std::nullopt;  // a second spelling (N1)
-    key.push_back(static_cast<char>(byte));
-    i += 2;
-  }
-  if (key.empty()) return std::nullopt;
+  const auto append = [&key](unsigned char byte) { key.push_back(static_cast<char>(byte)); };
+  if (!decode_into(encoded, append)) return std::nullopt;
   return key;
 }
 
@@ -120,7 +133,7 @@ SegmentResult<std::string> encode_name(std::string_view session, pid_t pid, std:
   return name;
 }
 
-std::optional<SegmentNameParts> parse_name(std::string_view name) {
+std::optional<SegmentNameView> split_name(std::string_view name) {
   if (name.size() > kMaxNameBytes || !name.starts_with(kNamePrefix)) return std::nullopt;
   name.remove_prefix(kNamePrefix.size());
   const std::size_t session_end = name.find(':');
@@ -133,8 +146,14 @@ std::optional<SegmentNameParts> parse_name(std::string_view name) {
   const auto pid = parse_pid(name.substr(session_end + 1, pid_end - session_end - 1));
   if (!pid || !check_session(session)) return std::nullopt;
   const bool reserved = encoded_key == kControlKey || encoded_key.starts_with("~t");
-  if (!reserved && !decode_key(encoded_key)) return std::nullopt;
-  return SegmentNameParts{std::string(session), *pid, std::string(encoded_key)};
+  if (!reserved && !is_encoded_key(encoded_key)) return std::nullopt;
+  return SegmentNameView{session, *pid, encoded_key};
+}
+
+std::optional<SegmentNameParts> parse_name(std::string_view name) {
+  const auto parts = split_name(name);
+  if (!parts) return std::nullopt;
+  return SegmentNameParts{std::string(parts->session), parts->pid, std::string(parts->encoded_key)};
 }
 
 std::string control_name(std::string_view session, pid_t pid) {

@@ -41,6 +41,13 @@ struct SegmentNameParts {
   bool is_reserved() const { return encoded_key.starts_with('~'); }
 };
 
+/// The parts as views into the name: a listing of 10,000 names is taken apart without an allocation.
+struct SegmentNameView {
+  std::string_view session;
+  pid_t pid = 0;
+  std::string_view encoded_key;
+};
+
 /// 128 bits of the OS's entropy as 32 hex digits. Not from the seed: equal seeds in two pid namespaces would
 /// make one session of two.
 std::string random_session();
@@ -57,6 +64,7 @@ std::optional<std::string> decode_key(std::string_view encoded);
 
 /// The name's parts; reserved keys included. nullopt when the name is not of the form, or not canonical.
 std::optional<SegmentNameParts> parse_name(std::string_view name);
+std::optional<SegmentNameView> split_name(std::string_view name);
 
 /// The name of the owner's lock. The session must have passed check_session.
 std::string control_name(std::string_view session, pid_t pid);

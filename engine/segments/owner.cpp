@@ -30,8 +30,8 @@ SegmentError refused(const std::string& why) {
 SegmentResult<Done> sweep(const SegmentDirectory& directory, const std::string& session, pid_t pid) {
   std::vector<std::string> leftovers;
   auto scanned = directory.scan([&](std::string_view entry) {
-    const auto parts = parse_name(entry);
-    if (parts && parts->session == session && parts->pid == pid && !parts->is_control()) {
+    const auto parts = split_name(entry);
+    if (parts && parts->session == session && parts->pid == pid && parts->encoded_key != kControlKey) {
       leftovers.emplace_back(entry);
     }
   });
@@ -206,13 +206,24 @@ SegmentResult<SegmentOwner> SegmentOwner::open(Options options) {
   touchstone::engine::become_main();
 
   SegmentOwner owner(std::move(options));
-  if (owner.options_.start_check != StartCheck::none) {
-    ReapOptions check{.directory = owner.options_.directory, .session = std::nullopt};
-    if (owner.options_.start_check == StartCheck::this_session) check.session = owner.options_.session;
-    owner.start_report_ = reap(check);
-  }
-  if (auto taken = owner.take_ownership(); !taken) return taken.error();
+  const bool checks = owner.options_.start_check != StartCheck::none;
+  if (auto taken = checks ? owner.check_and_own() : owner.take_ownership(); !taken) return taken.error();
   return owner;
+}
+
+/// The lock first, so that the one listing of the start check also shows what an earlier process of the same session
+/// and pid left. A lock that cannot be had yet may be a reaper's for a moment, or have no room before the dead are gone.
+SegmentResult<Done> SegmentOwner::check_and_own() {
+  auto directory = SegmentDirectory::open(options_.directory);
+  if (!directory) return directory.error();
+  ReapOptions check{.directory = options_.directory, .session = std::nullopt};
+  if (options_.start_check == StartCheck::this_session) check.session = options_.session;
+  auto lock = OwnerLock::acquire(*directory, options_.session, ::getpid());
+  start_report_ = lock ? reap(check, *lock) : reap(check);
+  if (!lock) return take_ownership();
+  if (start_report_.error) return *start_report_.error;
+  ownership_ = std::make_unique<Ownership>(std::move(*directory), std::move(*lock));
+  return Done{};
 }
 
 SegmentResult<Done> SegmentOwner::take_ownership() {

@@ -106,6 +106,7 @@ class SegmentOwner {
 
   explicit SegmentOwner(Options options);
 
+  SegmentResult<Done> check_and_own();
   SegmentResult<Done> take_ownership();
   void forget_ownership();
   SegmentResult<Ownership*> owned_here() const;

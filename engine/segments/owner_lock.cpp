@@ -56,8 +56,8 @@ SegmentResult<OwnerLock> OwnerLock::acquire(const SegmentDirectory& directory, c
       if (errno != EWOULDBLOCK) return system_failure("cannot lock \"" + name + "\"", errno);
       return SegmentError{SegmentErrc::busy, "a live process holds \"" + name + "\"", errno};
     }
-    OwnerLock lock(name, std::move(fd));
-    if (lock.is_named(directory)) return lock;
+    const std::optional<struct stat> named = directory.status_of(name);
+    if (named && same_file(status, *named)) return OwnerLock(name, std::move(fd));
   }
   return SegmentError{SegmentErrc::busy, "\"" + name + "\" was removed each time it was locked"};
 }

@@ -45,6 +45,8 @@ class OwnerLock {
   /// The inode that is locked still bears the name.
   bool is_named(const SegmentDirectory& directory) const;
 
+  const std::string& name() const { return name_; }
+
   /// Unlinks the lock's name. Afterwards the object only has to be destroyed. 0 or errno.
   int remove_name(const SegmentDirectory& directory) const { return directory.unlink(name_); }
 

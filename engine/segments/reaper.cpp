@@ -1,13 +1,14 @@
 #include "engine/segments/reaper.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <ctime>
-#include <map>
-#include <span>
+#include <functional>
+#include <unordered_map>
 #include <utility>
 
 #include "engine/segments/name.h"
@@ -16,12 +17,34 @@
 namespace touchstone::engine {
 namespace {
 
-/// Locks held at once. The usual soft limit is 1,024 descriptors; whoever has fewer gets smaller batches.
-constexpr std::size_t kBatch = 512;
+/// Locks held at once, at most: more would cost their owner's other threads the descriptors that they need.
+constexpr rlim_t kLargestBatch = 1024;
+
+/// Half of the descriptors that this process may have. Whoever has fewer left gets smaller batches.
+std::size_t locks_at_once() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1;
+  return std::clamp<rlim_t>(limit.rlim_cur / 2, 1, kLargestBatch);
+}
 
 using GroupId = std::pair<std::string, pid_t>;
+using GroupView = std::pair<std::string_view, pid_t>;
+
+struct GroupHash {
+  using is_transparent = void;
+  std::size_t operator()(const GroupView& id) const {
+    return std::hash<std::string_view>()(id.first) ^
+           (static_cast<std::size_t>(id.second) * 0x9e3779b97f4a7c15);
+  }
+};
+
+struct SameGroup {
+  using is_transparent = void;
+  bool operator()(const GroupView& a, const GroupView& b) const { return a == b; }
+};
+
 /// Encoded keys by group, control keys among them.
-using Listing = std::map<GroupId, std::vector<std::string>>;
+using Listing = std::unordered_map<GroupId, std::vector<std::string>, GroupHash, SameGroup>;
 
 std::string full_name(const GroupId& id, std::string_view encoded_key) {
   std::string name(kNamePrefix);
@@ -30,8 +53,8 @@ std::string full_name(const GroupId& id, std::string_view encoded_key) {
 
 class Reaper {
  public:
-  Reaper(const ReapOptions& options, const SegmentDirectory& directory)
-      : options_(options), directory_(directory) {}
+  Reaper(const ReapOptions& options, const SegmentDirectory& directory, const OwnerLock* held)
+      : options_(options), directory_(directory), held_(held) {}
 
   ReapReport run();
 
@@ -46,6 +69,7 @@ class Reaper {
   void flush();
   void reserve_room();
   void remove(const Candidate& candidate, const std::vector<std::string>& keys);
+  void remove_held(const GroupId& id, const std::vector<std::string>& keys);
   void remove_segment(ReapedGroup& group, const GroupId& id, const std::string& key);
   bool has_own_file(const GroupId& id, const std::vector<std::string>& keys) const;
   void settle(const GroupId& id, ReapVerdict verdict, std::string why, const std::vector<std::string>& keys);
@@ -53,6 +77,8 @@ class Reaper {
 
   const ReapOptions& options_;
   const SegmentDirectory& directory_;
+  const OwnerLock* const held_;  ///< taken before the first list, or null
+  const std::size_t batch_size_ = locks_at_once();
   Descriptor room_for_listing_;  ///< given back for the listing when the locks have used up the rest
   std::vector<Candidate> batch_;
   ReapReport report_;
@@ -76,9 +102,13 @@ ReapReport Reaper::run() {
 SegmentResult<Listing> Reaper::list() const {
   Listing listing;
   auto scanned = directory_.scan([&](std::string_view entry) {
-    auto parts = parse_name(entry);
+    const auto parts = split_name(entry);
     if (!parts || (options_.session && parts->session != *options_.session)) return;
-    listing[{std::move(parts->session), parts->pid}].push_back(std::move(parts->encoded_key));
+    auto group = listing.find(GroupView(parts->session, parts->pid));
+    if (group == listing.end()) {
+      group = listing.try_emplace(GroupId(parts->session, parts->pid)).first;
+    }
+    group->second.emplace_back(parts->encoded_key);
   });
   if (!scanned) return scanned.error();
   return listing;
@@ -86,6 +116,7 @@ SegmentResult<Listing> Reaper::list() const {
 
 /// Takes the group's lock and puts it into the batch, or settles it at once.
 void Reaper::decide(const GroupId& id, const std::vector<std::string>& keys) {
+  if (held_ != nullptr && full_name(id, kControlKey) == held_->name()) return remove_held(id, keys);
   const bool has_lock = std::find(keys.begin(), keys.end(), kControlKey) != keys.end();
   if (!has_lock && !has_own_file(id, keys)) {  // P4
     return settle(id, ReapVerdict::foreign, "no regular file of this user", keys);
@@ -98,7 +129,7 @@ void Reaper::decide(const GroupId& id, const std::vector<std::string>& keys) {
   }
   if (lock && !options_.dry_run) {
     batch_.push_back(Candidate{id, std::move(*lock)});
-    if (batch_.size() == kBatch) flush();
+    if (batch_.size() == batch_size_) flush();
     return;
   }
   if (lock) return settle(id, ReapVerdict::would_remove, "nobody holds the owner lock", keys);
@@ -150,6 +181,16 @@ void Reaper::remove(const Candidate& candidate, const std::vector<std::string>& 
   }
   report_.removed_names += group.removed;
   report_.groups.push_back(std::move(group));
+}
+
+/// What an earlier process of the same session and pid left (P7).
+void Reaper::remove_held(const GroupId& id, const std::vector<std::string>& keys) {
+  ReapedGroup group{id.first, id.second, ReapVerdict::removed, "its session and pid are this owner's", 0, {}};
+  for (const std::string& key : keys) {
+    if (key != kControlKey) remove_segment(group, id, key);
+  }
+  report_.removed_names += group.removed;
+  if (group.removed > 0 || group.verdict != ReapVerdict::removed) report_.groups.push_back(std::move(group));
 }
 
 void Reaper::remove_segment(ReapedGroup& group, const GroupId& id, const std::string& key) {
@@ -208,6 +249,14 @@ ReapedSegment Reaper::describe_segment(const GroupId& id, const std::string& key
   return segment;
 }
 
+ReapReport reap_beside(const ReapOptions& options, const OwnerLock* held) {
+  const auto directory = SegmentDirectory::open(options.directory);
+  if (directory) return Reaper(options, *directory, held).run();
+  ReapReport report;
+  report.error = directory.error();
+  return report;
+}
+
 }  // namespace
 
 std::string_view name_of(ReapVerdict verdict) {
@@ -232,11 +281,11 @@ std::size_t ReapReport::count(ReapVerdict verdict) const {
 }
 
 ReapReport reap(const ReapOptions& options) {
-  const auto directory = SegmentDirectory::open(options.directory);
-  if (directory) return Reaper(options, *directory).run();
-  ReapReport report;
-  report.error = directory.error();
-  return report;
+  return reap_beside(options, nullptr);
+}
+
+ReapReport reap(const ReapOptions& options, const OwnerLock& held) {
+  return reap_beside(options, &held);
 }
 
 }  // namespace touchstone::engine

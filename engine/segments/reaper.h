@@ -17,6 +17,8 @@
 // P5 A failure is reported and never stops the rest.
 // P6 Locks are taken in batches, so that 1,000 dead sessions cost a few listings of the directory and not
 //    1,000.
+// P7 The group of a lock that the caller holds already is listed only after the lock was taken, so one list
+//    is enough for it; its lock stays.
 
 #include <sys/types.h>
 
@@ -28,6 +30,7 @@
 
 #include "engine/segments/directory.h"
 #include "engine/segments/error.h"
+#include "engine/segments/owner_lock.h"
 
 namespace touchstone::engine {
 
@@ -75,5 +78,9 @@ struct ReapOptions {
 };
 
 ReapReport reap(const ReapOptions& options);
+
+/// The same beside a lock of the caller's own: what its (session, pid) left is removed, too (P7). The group is in the
+/// report only if it left something.
+ReapReport reap(const ReapOptions& options, const OwnerLock& held);
 
 }  // namespace touchstone::engine

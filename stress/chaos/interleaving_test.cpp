@@ -39,8 +39,11 @@ class AcceptanceC6 : public ChaosTest {
   }
 
   /// Opens an owner and allocates. An owner that found the lock busy has nothing that could be harmed.
-  void open_and_allocate(std::optional<SegmentOwner>& owner, const char* key) const {
-    auto opened = SegmentOwner::open(quick_options());
+  void open_and_allocate(std::optional<SegmentOwner>& owner, const char* key,
+                         SegmentOwner::StartCheck check = SegmentOwner::StartCheck::none) const {
+    auto options = quick_options();
+    options.start_check = check;
+    auto opened = SegmentOwner::open(options);
     if (!opened) return;
     owner.emplace(std::move(*opened));
     if (!owner->allocate(key, engine::bytes_of("x"))) ::_exit(8);
@@ -87,6 +90,22 @@ TEST_F(AcceptanceC6, AReaperAndARestartingOwner) {
                                .act = [&] { open_and_allocate(owner_, "frame"); },
                                .conclude = [&] { return conclude(owner_); }};
   explore({owner, reaper("reaper")}, 2, 20);
+}
+
+/// The same, and the owner reaps as it starts: one listing, taken under its own lock, serves its own group and all others,
+/// an orphan of another pid among them that both may find.
+TEST_F(AcceptanceC6, AReaperAndARestartingOwnerThatReaps) {
+  const ScheduledProcess owner{
+      .name = "restarting owner",
+      .prepare =
+          [&] {
+            engine::become_main();
+            put(own_name("frame"));
+            put("theus:" + session() + ":7:orphan");
+          },
+      .act = [&] { open_and_allocate(owner_, "frame", SegmentOwner::StartCheck::this_session); },
+      .conclude = [&] { return conclude(owner_); }};
+  explore({owner, reaper("reaper")}, kSanitizer ? 1 : 2, 20);
 }
 
 /// The lock's inode changes while the reaper holds the old one: shut down and opened again under the same name.

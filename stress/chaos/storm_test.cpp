@@ -20,12 +20,12 @@ namespace {
 
 using engine::bytes_of;
 
-/// At least so many processes, and for at least so long.
+/// At least so many processes, and for at least so long. A sanitizer's forks are slow: there the number decides.
 constexpr unsigned kProcesses = kSanitizer ? 600 : 15'000;
 #ifdef TOUCHSTONE_SOAK
 constexpr std::chrono::minutes kDuration{60};
 #else
-constexpr std::chrono::minutes kDuration{0};
+constexpr std::chrono::minutes kDuration{kSanitizer ? 0 : 1};
 #endif
 constexpr unsigned kBetweenAccounts = 200;
 
