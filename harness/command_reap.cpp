@@ -33,6 +33,20 @@ void print_row(const ReapedGroup& group, std::string_view key, std::string_view 
              engine::name_of(verdict), why);
 }
 
+/// A dry run counts nothing as removed.
+std::string what_would_go(const ReapReport& report) {
+  std::size_t segments = 0;
+  std::uint64_t bytes = 0;
+  for (const ReapedGroup& group : report.groups) {
+    for (const ReapedSegment& segment : group.segments) {
+      if (segment.verdict != ReapVerdict::would_remove) continue;
+      ++segments;
+      bytes += segment.bytes;
+    }
+  }
+  return fmt::format("would remove {} segments, {} bytes", segments, bytes);
+}
+
 void print_table(const ReapReport& report, bool dry_run) {
   if (!report.groups.empty()) {
     fmt::print("{:<34} {:>8} {:<24} {:>12} {:>9} {:<12} {}\n", "session", "pid", "key", "bytes", "age",
@@ -45,11 +59,12 @@ void print_table(const ReapReport& report, bool dry_run) {
                 fmt::format("{} s", segment.age_seconds), segment.verdict, segment.why + "; " + group.why);
     }
   }
-  fmt::print("{} owners: {} live, {} dead, {} foreign, {} failed; {} {} names, {} bytes\n",
-             report.groups.size(), report.count(ReapVerdict::live),
+  fmt::print("{} owners: {} live, {} dead, {} foreign, {} failed; {}\n", report.groups.size(),
+             report.count(ReapVerdict::live),
              report.count(ReapVerdict::removed) + report.count(ReapVerdict::would_remove),
              report.count(ReapVerdict::foreign), report.count(ReapVerdict::failed),
-             dry_run ? "a dry run removed" : "removed", report.removed_names, report.removed_bytes);
+             dry_run ? what_would_go(report)
+                     : fmt::format("removed {} names, {} bytes", report.removed_names, report.removed_bytes));
 }
 
 nlohmann::json to_json(const ReapedGroup& group) {
