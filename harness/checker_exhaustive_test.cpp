@@ -13,7 +13,8 @@ using model::Operation;
 using model::Outcome;
 
 /// Every history of a number of operations, each from a given alphabet, in every way their intervals can lie.
-/// Runs of invocations and runs of returns commute, so one order of each stands for all.
+/// Runs of invocations commute, so one order stands for all. So do runs of returns, but the searches go along them one
+/// by one: all their orders are tried where it is affordable, with up to four operations.
 template <class Visit>
 class EveryHistory {
  public:
@@ -32,7 +33,7 @@ class EveryHistory {
     for (std::size_t i = 0; i < history_.size(); ++i) {
       if (!history_[i].completed() || history_[i].returned != model::kNever) continue;
       open = true;
-      if (static_cast<int>(i) < last_return) continue;
+      if (operations_ > 4 && static_cast<int>(i) < last_return) continue;
       history_[i].returned = now;
       extend(kNothing, static_cast<int>(i));
       history_[i].returned = model::kNever;
@@ -76,9 +77,10 @@ Operation at_version(Operation it, std::uint64_t version, std::uint64_t base = m
 }
 
 /// The danger: a corner that random histories miss. The oracle tries every order of every history there is, up to
-/// five operations, so within the alphabet nothing is left out. Every third history goes to each of the methods
+/// so many operations, so within the alphabet nothing is left out. Every third history goes to each of the methods
 /// together, the depth-first and the breadth-first search.
-void agree_on_every_history(model::History& history, const std::vector<Operation>& alphabet) {
+void agree_on_every_history(model::History& history, const std::vector<Operation>& alphabet,
+                            std::size_t longest = 5) {
   std::vector<model::CheckOptions> ways(3);
   ways[1].methods = {.versions = false,
                      .unique_values = false,
@@ -104,11 +106,11 @@ void agree_on_every_history(model::History& history, const std::vector<Operation
       ADD_FAILURE() << describe(history, it) << " invoked at " << it.invoked;
     ADD_FAILURE() << name(verdict.answer) << " for the above: " << verdict.reason;
   };
-  for (std::size_t operations = 1; operations <= 5; ++operations) {
+  for (std::size_t operations = 1; operations <= longest; ++operations) {
     EveryHistory(alphabet, operations, visit).run();
   }
   EXPECT_EQ(wrong, 0U);
-  EXPECT_GT(count, 40'000U);
+  EXPECT_GT(count, 20'000U);
 }
 
 model::History cells() {
@@ -144,6 +146,38 @@ TEST(CheckerOnEveryHistory, UnknownOutcomes) {
                                    operation(Function::kCas, two, one, Outcome::kPending),
                                    operation(Function::kWrite, two), operation(Function::kRead, one),
                                    operation(Function::kRead, two), operation(Function::kRead, model::kNil)});
+}
+
+/// The danger: a write of unknown outcome that changes nothing where it is used, but overwrites another write on the way:
+/// [1] write(3) [2] write(2), unknown, [3] cas(2 -> 1), all open at once on a cell that holds 2, and then 1 is seen. To
+/// leave it out because it changes nothing is wrong (R4 in model/window.h).
+TEST(CheckerOnEveryHistory, WritesOfUnknownOutcomeThatChangeNothing) {
+  model::History history = cells();
+  const auto one = history.value(std::int64_t{1});
+  const auto two = history.value(std::int64_t{2});
+  const auto nobody_reads_it = history.value(std::int64_t{3});
+  history.initial = two;
+  agree_on_every_history(history, {operation(Function::kWrite, nobody_reads_it),
+                                   operation(Function::kWrite, two, model::kNil, Outcome::kUnknown),
+                                   operation(Function::kCas, one, two), operation(Function::kRead, one)});
+}
+
+/// The danger: that a reduction's argument forgets one kind of operation beside another. Four operations are enough for
+/// each pair of kinds and an observation of what they left; every kind is here, with a value that nobody reads.
+TEST(CheckerOnEveryHistory, EveryKindOfOperationBesideEveryOther) {
+  model::History history = cells();
+  const auto one = history.value(std::int64_t{1});
+  const auto two = history.value(std::int64_t{2});
+  const auto nobody_reads_it = history.value(std::int64_t{3});
+  history.initial = one;
+  agree_on_every_history(
+      history,
+      {operation(Function::kWrite, nobody_reads_it), operation(Function::kWrite, one),
+       operation(Function::kWrite, one, model::kNil, Outcome::kUnknown), operation(Function::kCas, two, one),
+       operation(Function::kCas, one, two), operation(Function::kCas, two, one, Outcome::kPending),
+       operation(Function::kCas, one, one), operation(Function::kRead, two),
+       operation(Function::kCas, one, two, Outcome::kFail)},
+      4);
 }
 
 TEST(CheckerOnEveryHistory, Appends) {

@@ -31,6 +31,11 @@ struct HistoryShape {
 
 model::History random_history(const HistoryShape& shape, Stream& stream);
 
+/// The same, crowded: every operation has a client of its own, so any number is open at once, and times lie so close
+/// that intervals touch. The initial value may be one of the others. With `wrong_permille` > 0 up to two responses are
+/// wrong.
+model::History random_crowded_history(const HistoryShape& shape, Stream& stream);
+
 /// The same for one store of a few dotted paths: commits from fresh and stale versions, executes, reads, snapshots.
 struct StoreHistoryShape {
   std::size_t operations = 5;

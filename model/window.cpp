@@ -140,13 +140,16 @@ bool Window::somebody_uses(const Word* configuration, KeyId cell) {
   return false;
 }
 
-void Window::bury(Word* configuration, std::uint32_t group) {
+bool Window::bury(Word* configuration, std::uint32_t group) {
+  bool buried = false;
   for (const std::uint32_t operation : open_) {
     const SearchOperation& it = problem_.operations[operation];
     if (traits_[it.class_id].group == group && layout_.waiting(configuration, it.slot)) {
       layout_.set_optional(configuration, it.slot);
+      buried = true;
     }
   }
+  return buried;
 }
 
 void Window::admit(Word* configuration, std::uint32_t operation) {
@@ -197,7 +200,6 @@ bool Window::take(Word* configuration, const Choice& choice, std::uint32_t force
   const StateId next = automaton_.step(state, it.class_id);
   if (next == kIllegalState) return false;
   if (choice.unknown != kNoIndex) {
-    if (next == state) return false;  // R4
     layout_.use(configuration, choice.unknown);
   } else {
     layout_.set_taken(configuration, it.slot);
@@ -205,12 +207,16 @@ bool Window::take(Word* configuration, const Choice& choice, std::uint32_t force
   notes_.push_back(choice.operation);
   Layout::set_state(configuration, next);
   const std::uint32_t group = traits_[it.class_id].group;
-  if (group != kNotBlind) bury(configuration, group);
-  if (next == state) return true;
+  const bool blind = group != kNotBlind;
+  const bool buried = blind && bury(configuration, group);
   const KeyId cell = cells_[it.class_id];
+  const bool unforced = blind && choice.operation != forced;  // R6 asks for a reason
+  if (next == state) {
+    if (unforced) return buried && somebody_uses(configuration, cell);
+    return choice.unknown == kNoIndex;  // R4
+  }
   const bool observed = settle(configuration, cell);
-  if (group != kNotBlind && !observed && choice.operation != forced && !somebody_uses(configuration, cell))
-    return false;
+  if (unforced && !observed && !somebody_uses(configuration, cell)) return false;
   return !reductions_.look_ahead || leads_on(configuration, cell);
 }
 

@@ -16,15 +16,30 @@
 //   R2  When a blind write takes effect, every other waiting blind write of its group becomes optional: it
 //       may as well have been overwritten just before. One configuration stands for 2^k. A waiting blind
 //       write that would change nothing becomes optional too.
-//   R3  Of open operations of one class only the one with the earliest return is tried.
-//   R4  An operation of unknown outcome is used only when something is forced, and never without effect.
+//   R3  Of open operations of one class only the one with the earliest return is tried: to exchange it with another in
+//       whatever follows leaves all legal, and in real time, for both are open now and the other may come later.
+//   R4  An operation of unknown outcome is used only when something is forced, and never without effect. To overwrite
+//       is an effect: a blind write that leaves the state as it is has one if an open write was waiting, which becomes
+//       optional (R2) and need not come later.
 //   R5  Where strings only grow, the state must be a prefix of what the next unfinished read saw, unless an
 //       overwrite that the read's value can start from is still to come.
 //   R6  A blind write that is not itself forced is taken only if somebody makes use of its value at once: an
 //       observer that was waiting for it, or an open operation that is neither blind nor an observer.
-//       Otherwise the next blind write would have made it optional, which is better.
+//       Otherwise the next blind write would have made it optional, which is better. One that leaves the state as it
+//       is is taken only if that makes another optional, too.
 //   R7  On the way to a forced operation only operations of its cell are taken: those of other cells commute
 //       with it and can wait for a return of their own.
+// Why R1, R2, R4 and R6 together lose nothing. Say a configuration can go on to explain the history, and `forced` must
+// take effect next. Of all continuations take one with the fewest choices up to `forced`; let w be its first choice.
+//   w is `forced`, an observer, or a change that is not blind: next_choice() offers it and take() lets it be (an
+//     observer was taken before, R1). If it were of unknown outcome and changed nothing, to leave it out would be
+//     shorter: nothing but blind writes makes others optional.
+//   w is another blind write, and the next choice x of its cell is blind: x makes everything optional that w did, and
+//     w itself if its outcome is known; to leave w out is shorter. A contradiction.
+//   x is not blind: it makes use of w's value, so R6 lets w be, unless w neither changes the state nor makes anything
+//     optional. Then to leave it out is shorter: if its outcome is known it is optional already, for a waiting blind
+//     write that would change nothing always is (R2).
+// So a shortest continuation begins with a choice that is offered, and by induction all of it is.
 // One Window belongs to one search; it moves forwards and, for backtracking, backwards.
 
 #include <vector>
@@ -91,7 +106,7 @@ class Window {
   bool settle_one(Word* configuration, std::uint32_t operation);
   bool settle(Word* configuration, KeyId cell);
   void toggle_observer(const SearchOperation& operation);
-  void bury(Word* configuration, std::uint32_t group);
+  bool bury(Word* configuration, std::uint32_t group);
   bool has_earlier_twin(const Word* configuration, std::size_t place) const;
   bool somebody_uses(const Word* configuration, KeyId cell);
   bool leads_on(const Word* configuration, KeyId cell) const;
