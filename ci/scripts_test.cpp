@@ -57,6 +57,13 @@ TEST_F(Scripts, SkipsFailOnOneThatNobodyExpected) {
   }
 }
 
+TEST_F(Scripts, TestRefusesWhatCtestWouldIgnore) {
+  for (const std::string wrong : {"test' --bogus '", "test' -R name stray '", "test' stray '"}) {
+    EXPECT_EQ(run(wrong, ""), 64) << wrong;
+    EXPECT_NE(output_.find("ctest has no option"), std::string::npos) << output_;
+  }
+}
+
 TEST_F(Scripts, SkipsFailWhenNothingRan) {
   EXPECT_EQ(run("skips", "<testsuite>\n</testsuite>\n"), 1) << output_;
   EXPECT_EQ(run("skips", ""), 66) << output_;

@@ -14,6 +14,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/segments/directory.h"
+#include "engine/segments/error.h"
 #include "engine/segments/protections.h"
 #include "harness/commands.h"
 
@@ -75,6 +77,10 @@ void print_json(const std::vector<Protection>& found) {
 }
 
 int run(const Arguments& arguments) {
+  if (const auto directory = engine::SegmentDirectory::open(arguments.directory); !directory) {
+    fmt::print(stderr, "touchstone doctor: {}\n", engine::describe(directory.error()));
+    return kExitUsage;
+  }
   std::vector<Protection> found = engine::find_protections(arguments.directory);
   for (Protection& facility : find_facilities()) found.push_back(std::move(facility));
   if (arguments.json) {

@@ -33,18 +33,21 @@ void print_row(const ReapedGroup& group, std::string_view key, std::string_view 
              engine::name_of(verdict), why);
 }
 
-/// A dry run counts nothing as removed.
-std::string what_would_go(const ReapReport& report) {
+struct Totals {
   std::size_t segments = 0;
   std::uint64_t bytes = 0;
+};
+
+Totals totals_to_remove(const ReapReport& report) {
+  Totals totals;
   for (const ReapedGroup& group : report.groups) {
     for (const ReapedSegment& segment : group.segments) {
       if (segment.verdict != ReapVerdict::would_remove) continue;
-      ++segments;
-      bytes += segment.bytes;
+      ++totals.segments;
+      totals.bytes += segment.bytes;
     }
   }
-  return fmt::format("would remove {} segments, {} bytes", segments, bytes);
+  return totals;
 }
 
 void print_table(const ReapReport& report, bool dry_run) {
@@ -59,12 +62,17 @@ void print_table(const ReapReport& report, bool dry_run) {
                 fmt::format("{} s", segment.age_seconds), segment.verdict, segment.why + "; " + group.why);
     }
   }
-  fmt::print("{} owners: {} live, {} dead, {} foreign, {} failed; {}\n", report.groups.size(),
+  const Totals would = totals_to_remove(report);
+  fmt::print("{} owners: {} live, {} dead, {} foreign, {} failed; {}, {} bytes\n", report.groups.size(),
              report.count(ReapVerdict::live),
              report.count(ReapVerdict::removed) + report.count(ReapVerdict::would_remove),
              report.count(ReapVerdict::foreign), report.count(ReapVerdict::failed),
-             dry_run ? what_would_go(report)
-                     : fmt::format("removed {} names, {} bytes", report.removed_names, report.removed_bytes));
+             dry_run ? fmt::format("would remove {} segments", would.segments)
+                     : fmt::format("removed {} names", report.removed_names),
+             dry_run ? would.bytes : report.removed_bytes);
+  if (report.unparsable_names > 0)
+    fmt::print("{} more begin with \"theus:\" and are no names of segments: left alone\n",
+               report.unparsable_names);
 }
 
 nlohmann::json to_json(const ReapedGroup& group) {
@@ -83,8 +91,13 @@ nlohmann::json to_json(const ReapedGroup& group) {
 void print_json(const ReapReport& report) {
   nlohmann::json groups = nlohmann::json::array();
   for (const ReapedGroup& group : report.groups) groups.push_back(to_json(group));
-  const nlohmann::json all{
-      {"groups", groups}, {"removed_names", report.removed_names}, {"removed_bytes", report.removed_bytes}};
+  const Totals would = totals_to_remove(report);
+  const nlohmann::json all{{"groups", groups},
+                           {"removed_names", report.removed_names},
+                           {"removed_bytes", report.removed_bytes},
+                           {"would_remove_segments", would.segments},
+                           {"would_remove_bytes", would.bytes},
+                           {"unparsable_names", report.unparsable_names}};
   // Keys may hold bytes that are no UTF-8.
   fmt::print("{}\n", all.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }

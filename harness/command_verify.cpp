@@ -60,10 +60,11 @@ int run(const Arguments& arguments) {
   options.out = arguments.out;
   options.only = arguments.claims;
   options.tool = path_of_this_binary();
-  if (!arguments.json) {
+  options.started = [&] {
+    if (arguments.json) return;
     fmt::print("seed {}\n{}", options.seed.text(), table_head());
     std::fflush(stdout);
-  }
+  };
   print_replay_line_on_death();
   Progress progress(stderr);
   options.progress = [&](const Claim& claim, std::size_t at, std::size_t of, const std::string& said) {
@@ -78,6 +79,10 @@ int run(const Arguments& arguments) {
     });
     fmt::print("{}", arguments.json ? to_json(report) + "\n" : table_foot(report));
     return report.exit_status();
+  } catch (const CannotWriteRun& why) {
+    progress.clear();
+    fmt::print(stderr, "touchstone verify: --out \"{}\": {}\n", arguments.out, why.what());
+    return kExitCannotWrite;
   } catch (const std::invalid_argument& unknown) {
     return wrong_usage(fmt::format("no claim is named \"{}\" (--list names them)", unknown.what()));
   }

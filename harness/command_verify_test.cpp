@@ -56,6 +56,43 @@ TEST_F(VerifyCommand, SaysWhatWasWrongWithItsWords) {
   EXPECT_EQ(touchstone("verify --what"), 64);
 }
 
+TEST_F(VerifyCommand, RefusesAnUnknownClaimBeforeItPrintsATable) {
+  EXPECT_EQ(touchstone("verify --claim Z9 --out " + out_.string()), 64);
+  EXPECT_EQ(output_.find("seed "), std::string::npos) << output_;
+  EXPECT_FALSE(std::filesystem::exists(out_)) << "nothing ran";
+}
+
+TEST_F(VerifyCommand, RefusesAnOutputThatCannotBeWrittenBeforeItChecksAnything) {
+  EXPECT_EQ(touchstone("verify --claim A3 --out /proc/nothing"), 73);
+  EXPECT_NE(output_.find("--out \"/proc/nothing\""), std::string::npos) << output_;
+  EXPECT_EQ(output_.find("A3"), std::string::npos) << output_;
+}
+
+TEST_F(VerifyCommand, RemovesWhatAnEarlierRunLeftAndNothingElse) {
+  const std::string run = "verify --engine simple --claim A3 --out " + out_.string();
+  std::filesystem::create_directories(out_ / "A7");
+  ASSERT_EQ(touchstone(run), 0) << output_;
+  EXPECT_TRUE(std::filesystem::exists(out_ / "A7")) << "no run made this directory";
+  std::filesystem::create_directories(out_ / "notes");
+  ASSERT_EQ(touchstone(run), 0) << output_;
+  EXPECT_FALSE(std::filesystem::exists(out_ / "A7")) << "an artifact of the run before";
+  EXPECT_TRUE(std::filesystem::exists(out_ / "notes"));
+}
+
+// The danger: an hour of checks is lost because somebody ended the run. It is ended when the first claim is decided and the
+// second has hours to go.
+TEST_F(VerifyCommand, AnInterruptedRunLeavesTheReportOfWhatWasDecided) {
+  const std::string report = (out_ / "report.json").string();
+  const std::string script =
+      "'" TOUCHSTONE_TOOL "' verify --claim A3 --claim A10 --budget 5h --out " + out_.string() +
+      " >/dev/null & run=$!; until grep -q '\"A3\"' " + report +
+      " 2>/dev/null; do kill -0 $run || break; sleep 0.05; done; kill -TERM $run; wait $run; cat " + report;
+  const auto json = nlohmann::json::parse(run_shell(script).output);
+  EXPECT_EQ(json.at("claims").size(), 1u);
+  EXPECT_EQ(json.at("claims").at(0).at("verdict"), "held");
+  EXPECT_EQ(json.at("unfinished"), 1);
+}
+
 TEST_F(VerifyCommand, ReplayTakesTheLineQuotedOrNot) {
   const std::string words = "replay --claim A3 --class exact --seed 0x5 --round 0 --engine reference";
   EXPECT_EQ(touchstone(words), 0) << output_;

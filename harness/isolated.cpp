@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,8 +16,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
-#include <filesystem>
 #include <optional>
+
+#include "harness/scratch.h"
 
 namespace touchstone::harness {
 namespace {
@@ -37,28 +37,6 @@ std::optional<std::pair<char, std::string>> take_message(std::string& buffer) {
   buffer.erase(0, kHead + length);
   return message;
 }
-
-/// A directory in shared memory for as long as this lives; no path if none can be made.
-class Scratch {
- public:
-  Scratch() {
-    std::string pattern = "/dev/shm/touchstone-verify-XXXXXX";
-    if (::mkdtemp(pattern.data()) == nullptr) return;
-    path_ = pattern;
-    ::chmod(path_.c_str(), 0711);  // a claim may act as another user in a directory of its own in there
-  }
-  ~Scratch() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 /// Notes the signals that ask the process to end, so that it can tidy up first.
 class EndRequests {

@@ -8,7 +8,8 @@
 // several may find locks held by threads that it does not have). The child dies with its parent.
 //
 // In the child the environment's TOUCHSTONE_SCRATCH names a directory of its own in shared memory. It goes when the child has
-// ended, however it ended; also when SIGINT, SIGTERM or SIGHUP ends the caller meanwhile, which then dies of that signal.
+// ended, however it ended; also when SIGINT, SIGTERM or SIGHUP ends the caller meanwhile, which then dies of that signal. What a
+// caller that was killed leaves, the next one removes (scratch.h).
 //
 // Thread safety: one thread.
 

@@ -154,6 +154,41 @@ std::vector<const Claim*> chosen(const ClaimRegistry& registry, const std::vecto
   return claims;
 }
 
+/// The name of a claim's directory: A1, C12.
+bool is_claim_name(const std::string& name) {
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  return name.size() > 1 && name[0] >= 'A' && name[0] <= 'Z' &&
+         std::all_of(name.begin() + 1, name.end(), is_digit);
+}
+
+/// Only a directory that has a report is a run directory: nothing is removed from any other.
+void remove_earlier_run(const std::filesystem::path& out) {
+  if (!std::filesystem::exists(out / "report.json")) return;
+  std::vector<std::filesystem::path> earlier;
+  for (const auto& entry : std::filesystem::directory_iterator(out))
+    if (entry.is_directory() && is_claim_name(entry.path().filename())) earlier.push_back(entry.path());
+  for (const auto& path : earlier) std::filesystem::remove_all(path);
+}
+
+void keep(const VerifyReport& report, const std::filesystem::path& out) {
+  if (out.empty()) return;
+  try {
+    write_report(report, out);
+  } catch (const std::runtime_error& why) {
+    throw CannotWriteRun(why.what());
+  }
+}
+
+void begin_run_directory(const VerifyReport& report, const std::filesystem::path& out) {
+  if (out.empty()) return;
+  try {
+    remove_earlier_run(out);
+  } catch (const std::runtime_error& why) {
+    throw CannotWriteRun(why.what());
+  }
+  keep(report, out);
+}
+
 }  // namespace
 
 std::string_view to_text(ClaimVerdict verdict) {
@@ -182,6 +217,9 @@ VerifyReport verify(const ClaimRegistry& registry, const VerifyOptions& options,
                     const std::function<void(const ClaimReport&)>& finished) {
   const auto claims = chosen(registry, options.only);
   VerifyReport report{.engine = registry.engine(), .seed = options.seed, .claims = {}};
+  report.planned = claims.size();
+  begin_run_directory(report, options.out);
+  if (options.started) options.started();
   const auto begin = Clock::now();
   const auto deadline = begin + options.budget;
   std::int64_t weight_left = 0;
@@ -198,10 +236,10 @@ VerifyReport verify(const ClaimRegistry& registry, const VerifyOptions& options,
         check_isolated(claim, options, share, registry.engine(), [&](const std::string& said) {
           if (options.progress) options.progress(claim, i, claims.size(), said);
         }));
+    report.seconds = seconds_since(begin);
+    keep(report, options.out);
     if (finished) finished(report.claims.back());
   }
-  report.seconds = seconds_since(begin);
-  if (!options.out.empty()) write_report(report, options.out);
   return report;
 }
 
@@ -277,6 +315,7 @@ std::string to_json(const VerifyReport& report) {
               {"held", report.count(ClaimVerdict::held)},
               {"violated", report.count(ClaimVerdict::violated)},
               {"inconclusive", report.count(ClaimVerdict::inconclusive)},
+              {"unfinished", report.unfinished()},
               {"claims", claims}}
       .dump(-1, ' ', false, Json::error_handler_t::replace);
 }

@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -43,8 +44,12 @@ struct VerifyReport {
   Seed seed{0};
   std::vector<ClaimReport> claims;
   double seconds = 0;
+  std::size_t planned = 0;  ///< claims of the run
 
   std::size_t count(ClaimVerdict verdict) const;
+
+  /// Planned and not checked: of a run that goes on, or was interrupted.
+  std::size_t unfinished() const { return planned > claims.size() ? planned - claims.size() : 0; }
 
   /// 1 if a claim was violated, else 2 if one is inconclusive, else 0.
   int exit_status() const;
@@ -57,11 +62,18 @@ struct VerifyOptions {
   std::vector<std::string> only;                 ///< claims by name; empty: all
   std::string tool = "touchstone";               ///< how a replay line calls the tool
   std::chrono::nanoseconds patience =
-      std::chrono::seconds(60);  ///< beyond its share, until a claim counts as hung
+      std::chrono::seconds(60);        ///< beyond its share, until a claim counts as hung
+  std::function<void()> started = {};  ///< the claims are known and the run directory can be written
   std::function<void(const Claim&, std::size_t, std::size_t, const std::string&)> progress = {};
 };
 
-/// A name in `only` that is no claim: std::invalid_argument.
+struct CannotWriteRun : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// Before anything is checked, what an earlier run left in `out` is removed and a report is written there, and again after
+/// each claim: so whoever interrupts or kills the run keeps what was decided. A name in `only` that is no claim:
+/// std::invalid_argument. An `out` that cannot be written: CannotWriteRun.
 VerifyReport verify(const ClaimRegistry& registry, const VerifyOptions& options,
                     const std::function<void(const ClaimReport&)>& finished = {});
 

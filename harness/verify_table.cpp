@@ -32,10 +32,13 @@ std::string table_row(const ClaimReport& claim, Seed seed) {
 }
 
 std::string table_foot(const VerifyReport& report) {
-  return fmt::format("{} {} of the {} engine: {} held, {} violated, {} inconclusive; {:.0f} s; seed {}\n",
+  const std::string unfinished =
+      report.unfinished() == 0 ? "" : fmt::format(", {} not checked", report.unfinished());
+  return fmt::format("{} {} of the {} engine: {} held, {} violated, {} inconclusive{}; {:.0f} s; seed {}\n",
                      report.claims.size(), report.claims.size() == 1 ? "claim" : "claims", report.engine,
                      report.count(ClaimVerdict::held), report.count(ClaimVerdict::violated),
-                     report.count(ClaimVerdict::inconclusive), report.seconds, report.seed.text());
+                     report.count(ClaimVerdict::inconclusive), unfinished, report.seconds,
+                     report.seed.text());
 }
 
 }  // namespace touchstone::harness

@@ -17,6 +17,7 @@
 #include <thread>
 
 #include "harness/isolated.h"
+#include "harness/scratch.h"
 #include "harness/verify_table.h"
 
 namespace touchstone::harness {
@@ -79,6 +80,20 @@ TEST_F(Verify, TellsEveryEndApart) {
   EXPECT_EQ(report.claims[5].verdict, ClaimVerdict::inconclusive);
   EXPECT_EQ(report.claims[6].reason, "hung: no end in sight");
   EXPECT_EQ(report.exit_status(), 1);
+}
+
+// The danger: a run that was killed leaves its scratch directory for ever, or a new run takes away one that is in use. Who
+// lives is decided by the lock, so the directory of this living process stays and the other one goes.
+TEST(Scratch, RemovesWhatAKilledRunLeftAndKeepsWhatIsInUse) {
+  const std::string abandoned =
+      std::string("/dev/shm/") + kScratchPrefix + "dead." + std::to_string(::getpid());
+  std::filesystem::create_directories(abandoned + "/inside");
+  const Scratch in_use;
+  ASSERT_FALSE(in_use.path().empty());
+  EXPECT_FALSE(std::filesystem::exists(abandoned));
+  const Scratch later;
+  EXPECT_TRUE(std::filesystem::exists(in_use.path()));
+  EXPECT_NE(later.path(), in_use.path());
 }
 
 TEST_F(Verify, ExitsByTheWorstVerdict) {

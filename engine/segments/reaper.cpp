@@ -64,7 +64,7 @@ class Reaper {
     OwnerLock lock;
   };
 
-  SegmentResult<Listing> list() const;
+  SegmentResult<Listing> list();
   void decide(const GroupId& id, const std::vector<std::string>& keys);
   void flush();
   void reserve_room();
@@ -99,10 +99,12 @@ ReapReport Reaper::run() {
   return std::move(report_);
 }
 
-SegmentResult<Listing> Reaper::list() const {
+SegmentResult<Listing> Reaper::list() {
   Listing listing;
+  report_.unparsable_names = 0;
   auto scanned = directory_.scan([&](std::string_view entry) {
     const auto parts = split_name(entry);
+    if (!parts && entry.starts_with(kNamePrefix)) ++report_.unparsable_names;
     if (!parts || (options_.session && parts->session != *options_.session)) return;
     auto group = listing.find(GroupView(parts->session, parts->pid));
     if (group == listing.end()) {

@@ -65,6 +65,7 @@ struct ReapReport {
   std::vector<ReapedGroup> groups;  ///< sorted by session and pid
   std::size_t removed_names = 0;
   std::uint64_t removed_bytes = 0;
+  std::size_t unparsable_names = 0;   ///< begin with "theus:" and are no names of segments: left alone
   std::optional<SegmentError> error;  ///< the directory itself could not be listed
 
   std::size_t count(ReapVerdict verdict) const;

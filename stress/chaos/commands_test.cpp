@@ -66,6 +66,17 @@ TEST_F(ReapCommand, ADryRunTouchesNothingAndJsonSaysWhatWouldGo) {
   reap_all();
 }
 
+TEST_F(ReapCommand, ADryRunSaysWhatItWouldRemoveAndNamesThatAreNoSegmentsAreCounted) {
+  put_orphan();
+  put("theus:no-pid");
+  const Output output = touchstone("reap --dry-run " + here());
+  EXPECT_NE(output.text.find("would remove 1 segments, 5 bytes"), std::string::npos) << output.text;
+  EXPECT_NE(output.text.find("1 more begin with \"theus:\""), std::string::npos) << output.text;
+  EXPECT_EQ(touchstone("reap " + here()).status, 0);
+  EXPECT_EQ(names(), std::vector<std::string>{"theus:no-pid"}) << "what is no segment's name is not ours";
+  remove("theus:no-pid");
+}
+
 TEST_F(ReapCommand, NamesWhatWasWrongWithItsArguments) {
   const Output no_directory = touchstone("reap --directory " + directory() + "/missing");
   EXPECT_EQ(no_directory.status, 64);
@@ -90,6 +101,16 @@ TEST_F(DoctorCommand, SaysThatWhatWorksHereIsPresent) {
   }
   EXPECT_EQ(required, 5);
   EXPECT_NE(touchstone("doctor").text.find("landlock"), std::string::npos);
+}
+
+TEST_F(DoctorCommand, RefusesWhatIsNoDirectory) {
+  put("file");
+  for (const char* wrong : {"/missing", "/file"}) {
+    const Output output = touchstone("doctor --directory " + directory() + wrong);
+    EXPECT_EQ(output.status, 64);
+    EXPECT_NE(output.text.find(wrong), std::string::npos) << output.text;
+  }
+  remove("file");
 }
 
 TEST_F(DoctorCommand, FailsWhereARequiredProtectionIsMissing) {

@@ -30,8 +30,7 @@ class Directory {
   Directory() {
     const char* const scratch =
         std::getenv(harness::kScratchVariable);  // its owner removes it if this process cannot
-    std::string pattern =
-        std::string(scratch != nullptr ? scratch : "/dev/shm") + "/touchstone-verify-XXXXXX";
+    std::string pattern = std::string(scratch != nullptr ? scratch : "/dev/shm") + "/touchstone-claim-XXXXXX";
     if (::mkdtemp(pattern.data()) == nullptr)
       throw harness::ClaimInconclusive("no directory in /dev/shm can be made");
     path_ = pattern;
