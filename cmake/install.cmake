@@ -29,7 +29,7 @@ touchstone_component(engine FOLDERS engine
                      LIBRARIES touchstone_flags touchstone_engine touchstone_segments touchstone_parallel)
 touchstone_component(model FOLDERS model LIBRARIES touchstone_model)
 touchstone_component(harness FOLDERS harness stress
-                     LIBRARIES touchstone_harness_base touchstone_test_main touchstone_suite touchstone_verify touchstone_commands
+                     LIBRARIES touchstone_harness_base touchstone_test_main touchstone_suite touchstone_verify touchstone_campaign touchstone_commands
                                touchstone_history touchstone_explore touchstone_scenarios touchstone_scheduled touchstone_chaos
                                touchstone_claims)
 

@@ -3,6 +3,8 @@
 //
 //   const ToolRun check = run_shell(TOUCHSTONE_TOOL " check " + file);   // check.status, check.output
 //
+// What divides tests among machines must not divide what a test calls (shard.h): the command does not see those variables.
+//
 // Thread safety: as popen(3): any thread.
 
 #include <sys/wait.h>
@@ -20,7 +22,8 @@ struct ToolRun {
 
 inline ToolRun run_shell(const std::string& command) {
   ToolRun run;
-  std::FILE* pipe = ::popen((command + " 2>&1").c_str(), "r");
+  constexpr const char* kUndivided = "unset GTEST_SHARD_INDEX GTEST_TOTAL_SHARDS; ";
+  std::FILE* pipe = ::popen((kUndivided + ("{ " + command) + "\n} 2>&1").c_str(), "r");
   if (pipe == nullptr) return run;
   std::array<char, 4096> block;
   while (const std::size_t got = std::fread(block.data(), 1, block.size(), pipe))
