@@ -7,9 +7,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <functional>
+#include <thread>
 
 namespace touchstone::engine {
 namespace {
@@ -51,12 +54,26 @@ TEST(ForkGuard, TheChildOfARawCloneIsAWorkerToo) {
       0);
 }
 
-/// In a new pid namespace the child's child has pid 1, as its grandparent may have: the pid alone does not
-/// tell. Forced here by comparing with a mark whose pid is the child's own.
-TEST(ForkGuard, AMarkDoesNotHoldInAChildWhateverItsPid) {
+TEST(ForkGuard, AMarkDoesNotHoldInAChild) {
   const ProcessMark mark = ProcessMark::here();
   EXPECT_TRUE(mark.is_here());
   EXPECT_EQ(in_child(&::fork, [&] { return mark.is_here() ? 1 : 0; }), 0);
+}
+
+/// The first process of a pid namespace has pid 1, and so has its child that is the first one of another: the pid alone
+/// does not tell.
+TEST(ForkGuard, AMarkDoesNotHoldInAChildOfTheSamePid) {
+  constexpr int kNoNamespace = 77;
+  const int seen = in_child(&::fork, [&] {
+    if (::unshare(CLONE_NEWPID) != 0) return kNoNamespace;
+    return in_child(&::fork, [&] {
+      const ProcessMark mark = ProcessMark::here();
+      if (mark.pid() != 1 || ::unshare(CLONE_NEWPID) != 0) return kNoNamespace;
+      return in_child(&::fork, [&] { return ::getpid() == 1 && !mark.is_here() ? 0 : 1; });
+    });
+  });
+  if (seen == kNoNamespace) GTEST_SKIP() << "expected skip: this environment gives no pid namespace";
+  EXPECT_EQ(seen, 0);
 }
 
 TEST(ForkGuard, AChildKeepsNoGuardedDescriptorAndItsParentKeepsIt) {
@@ -69,6 +86,48 @@ TEST(ForkGuard, AChildKeepsNoGuardedDescriptorAndItsParentKeepsIt) {
   });
   EXPECT_EQ(seen, 0);
   EXPECT_NE(::fcntl(fd, F_GETFD), -1);
+}
+
+/// F2: a fork that comes between the opening of a descriptor and its registration would give it to the child. It must wait
+/// for both: the other thread forks while the descriptor is open and not yet registered.
+TEST(ForkGuard, AForkWaitsUntilAnOpenedDescriptorIsRegistered) {
+  std::atomic<int> opened{-1};
+  std::atomic<bool> forking{false};
+  int inherited = -1;
+  std::thread forks([&] {
+    while (opened < 0) std::this_thread::yield();
+    forking = true;
+    inherited = in_child(&::fork, [&] { return ::fcntl(opened, F_GETFD) == -1 ? 0 : 1; });
+  });
+  const auto guarded = GuardedDescriptor::open([&] {
+    opened = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    while (!forking) std::this_thread::yield();
+    std::this_thread::sleep_for(
+        std::chrono::milliseconds(50));  // the time that a fork that does not wait would need
+    return opened.load();
+  });
+  forks.join();
+  EXPECT_EQ(inherited, 0);
+}
+
+TEST(ForkGuard, AForkWaitsForStepsThatItMustNotSplit) {
+  std::atomic<bool> inside{false};
+  std::atomic<bool> forking{false};
+  std::atomic<bool> whole{false};
+  int seen = -1;
+  std::thread forks([&] {
+    while (!inside) std::this_thread::yield();
+    forking = true;
+    seen = in_child(&::fork, [&] { return whole ? 0 : 1; });
+  });
+  without_fork([&] {
+    inside = true;
+    while (!forking) std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    whole = true;
+  });
+  forks.join();
+  EXPECT_EQ(seen, 0);
 }
 
 /// In the child the number may have been given to another file before the inherited object dies.

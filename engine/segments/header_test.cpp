@@ -24,6 +24,29 @@ TEST(SegmentHeader, IsValidForItsOwnNameAndSizeOnly) {
   EXPECT_EQ(validate_header(header, {"sessio", 4711, "frame"}, 356).error().code, SegmentErrc::bad_header);
 }
 
+/// The checksum notices an accident. A header of another program, or of another version of this one, has a checksum that is
+/// right: each field is compared for itself.
+TEST(SegmentHeader, ComparesEveryFieldAlsoWhereTheChecksumIsRight) {
+  const auto refusal = [](auto change) {
+    SegmentHeader header = sealed();
+    change(header);
+    seal(header, 42);
+    const auto checked = validate_header(header, kName, 356);
+    return checked ? "accepted" : std::string(name_of(checked.error().code)) + ": " + checked.error().message;
+  };
+  EXPECT_EQ(refusal([](SegmentHeader&) {}), "accepted");
+  EXPECT_EQ(refusal([](SegmentHeader& h) { ++h.magic; }), "bad_header: the header's magic number is wrong");
+  EXPECT_EQ(refusal([](SegmentHeader& h) { ++h.version; }), "bad_header: the header's version is wrong");
+  EXPECT_EQ(refusal([](SegmentHeader& h) { ++h.header_size; }),
+            "bad_header: the header's header size is wrong");
+  EXPECT_EQ(refusal([](SegmentHeader& h) { h.session[7] = 'x'; }),
+            "bad_header: the header's session is wrong");
+  EXPECT_EQ(refusal([](SegmentHeader& h) { ++h.creator_pid; }), "bad_header: the header's pid is wrong");
+  EXPECT_EQ(refusal([](SegmentHeader& h) { ++h.key_hash; }), "bad_header: the header's key is wrong");
+  EXPECT_TRUE(refusal([](SegmentHeader& h) { ++h.total_size; }).starts_with("bad_size"));
+  EXPECT_TRUE(refusal([](SegmentHeader& h) { ++h.payload_size; }).starts_with("bad_size"));
+}
+
 TEST(SegmentHeader, NoticesEveryFlippedBit) {
   for (std::size_t bit = 0; bit < sizeof(SegmentHeader) * 8; ++bit) {
     SegmentHeader header = sealed();

@@ -80,6 +80,9 @@ class SegmentOwner::Ownership {
     return status && same_file(*status, published.file);
   }
 
+  /// Whoever took the lock's name away may let another have it: from then on this process touches no name (Rule R).
+  bool holds_the_lock() const { return lock_ && lock_->is_named(directory_); }
+
   const ProcessMark mark_ = ProcessMark::here();
   const SegmentDirectory directory_;
   std::optional<OwnerLock> lock_;  ///< empty after shutdown
@@ -93,6 +96,7 @@ SegmentResult<SegmentHandle> SegmentOwner::Ownership::publish(const UnpublishedS
                                                               const SegmentHandle& handle) {
   const std::string name(handle.name());
   const std::lock_guard lock(mutex_);
+  if (!holds_the_lock()) return vanished("~ctl");
   if (auto linked = made.link(directory_, name); !linked) return linked.error();
   published_.insert_or_assign(name, Published{handle, made.status()});
   return handle;
@@ -103,6 +107,7 @@ SegmentResult<SegmentHandle> SegmentOwner::Ownership::replace(const UnpublishedS
                                                               const std::string& temporary) {
   const std::string name(handle.name());
   const std::lock_guard lock(mutex_);
+  if (!holds_the_lock()) return vanished("~ctl");
   const auto found = published_.find(name);
   if (found == published_.end() || !still_named(name, found->second)) return vanished(name);
   if (auto linked = made.link(directory_, temporary); !linked) return linked.error();
@@ -127,6 +132,7 @@ SegmentResult<Done> SegmentOwner::Ownership::free(const std::string& name,
     return SegmentError{SegmentErrc::stale_generation,
                         "\"" + name + "\" was replaced since the handle was made"};
   }
+  if (!holds_the_lock()) return vanished("~ctl");
   const bool named = still_named(name, found->second);
   const int cause = named ? directory_.unlink(name) : ENOENT;
   if (cause != 0 && cause != ENOENT) return system_failure("cannot unlink \"" + name + "\"", cause);
@@ -143,7 +149,7 @@ SegmentResult<Done> SegmentOwner::Ownership::shutdown() {
   const auto note = [&](SegmentError error) {
     if (!first) first = std::move(error);
   };
-  if (lock_->is_named(directory_)) {
+  if (holds_the_lock()) {
     for (const auto& [name, published] : published_) {
       const int cause = still_named(name, published) ? directory_.unlink(name) : ENOENT;
       if (cause == ENOENT) {
@@ -166,7 +172,7 @@ SegmentResult<Done> SegmentOwner::Ownership::shutdown() {
 
 SegmentResult<Done> SegmentOwner::Ownership::audit() const {
   const std::lock_guard guard(mutex_);
-  if (lock_ && !lock_->is_named(directory_)) return vanished("~ctl");
+  if (lock_ && !holds_the_lock()) return vanished("~ctl");
   for (const auto& [name, published] : published_) {
     if (!still_named(name, published)) return vanished(name);
   }

@@ -30,6 +30,8 @@
 // S5 Shutdown unlinks the segments, then the lock's name, then closes the lock: in this order, so that S1
 //    holds when the process is killed between any two steps.
 // S6 Allocate and replace are refused in a worker (fork_guard.h) with worker_role.
+// S7 Once the lock's name was taken away nothing is published, replaced or unlinked any more: vanished. Whoever holds the
+//    lock that bears the name now may be at work on the same names.
 
 #include <cstddef>
 #include <functional>
@@ -69,11 +71,12 @@ class SegmentOwner {
   ~SegmentOwner();
 
   /// Errors: bad_key, name_too_long, no_space, name_taken, worker_role, shut_down, descriptor_limit,
-  /// unsupported, system.
+  /// unsupported, vanished (the lock's name), system.
   SegmentResult<SegmentHandle> allocate(std::string_view key, std::span<const std::byte> payload);
   SegmentResult<SegmentHandle> allocate(std::string_view key, std::size_t size, const Fill& fill);
 
-  /// A new generation under the same name. Errors: as allocate, and not_found, vanished.
+  /// A new generation under the same name. Errors: as allocate, and not_found, vanished (also the
+  /// segment's own name).
   SegmentResult<SegmentHandle> replace(std::string_view key, std::span<const std::byte> payload);
   SegmentResult<SegmentHandle> replace(std::string_view key, std::size_t size, const Fill& fill);
 

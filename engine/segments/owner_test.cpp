@@ -163,9 +163,35 @@ TEST_F(SegmentOwnerTest, UnlinksNothingOnceItsLockWasTakenAway) {
   auto handle = owner.allocate("frame", bytes_of("x"));
   remove(control_name(session(), ::getpid()));
   EXPECT_EQ(owner.audit().error().code, SegmentErrc::vanished);
+  EXPECT_EQ(owner.allocate("other", bytes_of("x")).error().code, SegmentErrc::vanished);
+  EXPECT_EQ(owner.replace("frame", bytes_of("y")).error().code, SegmentErrc::vanished);
+  EXPECT_EQ(owner.free("frame").error().code, SegmentErrc::vanished);
+  EXPECT_EQ(names(), std::vector<std::string>{std::string(handle->name())});
+  EXPECT_EQ(text_of(Attachment::attach(*handle, directory())->bytes()), "x") << "its first generation";
   EXPECT_EQ(owner.shutdown().error().code, SegmentErrc::vanished);
   EXPECT_TRUE(exists(std::string(handle->name())));
   EXPECT_EQ(reap({.directory = directory(), .session = std::nullopt}).removed_names, 2u);
+}
+
+/// Another file under a name that was ours is somebody else's: neither replaced nor unlinked, and it keeps nobody from
+/// taking the rest away.
+TEST_F(SegmentOwnerTest, AStrangersFileUnderItsNameStaysAndTheRestGoes) {
+  SegmentOwner owner = this->owner();
+  const std::string stolen(owner.allocate("a", bytes_of("1"))->name());
+  const std::string own(owner.allocate("b", bytes_of("2"))->name());
+  const std::string freed(owner.allocate("c", bytes_of("3"))->name());
+  for (const std::string& name : {stolen, freed}) {
+    remove(name);
+    put(name, "a stranger's");
+  }
+  EXPECT_EQ(owner.audit().error().code, SegmentErrc::vanished);
+  EXPECT_EQ(owner.replace("a", bytes_of("4")).error().code, SegmentErrc::vanished);
+  EXPECT_EQ(owner.free("c").error().code, SegmentErrc::vanished);
+  EXPECT_EQ(owner.shutdown().error().code, SegmentErrc::vanished);
+  EXPECT_FALSE(exists(own)) << "the first name that could not be unlinked stopped the rest";
+  EXPECT_EQ(names(), (std::vector<std::string>{stolen, freed}));
+  EXPECT_EQ(std::filesystem::file_size(path(stolen)), 12u);
+  for (const std::string& name : {stolen, freed}) remove(name);
 }
 
 /// The lock of a dead process of our own session and pid is free: taking it makes its leftovers ours to
@@ -177,6 +203,20 @@ TEST_F(SegmentOwnerTest, SweepsWhatAnEarlierProcessOfItsPidLeft) {
   auto owner = SegmentOwner::open(options);
   ASSERT_TRUE(owner);
   EXPECT_TRUE(owner->allocate("frame", bytes_of("new")));
+}
+
+TEST_F(SegmentOwnerTest, SweepsRegularFilesOfItsOwnGroupOnly) {
+  const std::string link = *encode_name(session(), ::getpid(), "link");
+  const std::string other_pid = *encode_name(session(), ::getpid() + 1, "frame");
+  const std::string other_session = *encode_name(session() + "x", ::getpid(), "frame");
+  ASSERT_EQ(::symlink("/dev/null", path(link).c_str()), 0);
+  put(other_pid, "theirs");
+  put(other_session, "theirs");
+  auto options = this->options();
+  options.start_check = SegmentOwner::StartCheck::none;
+  EXPECT_TRUE(SegmentOwner::open(options));
+  EXPECT_EQ(names().size(), 3u);
+  for (const std::string& name : {link, other_pid, other_session}) remove(name);
 }
 
 }  // namespace

@@ -68,7 +68,16 @@ TEST_F(AcceptanceC9, KeysOfAnyBytesRoundTripThroughTheFileSystem) {
 TEST_F(AcceptanceC9, TheLongestNameFitsAndOneByteMoreIsRefused) {
   SegmentOwner owner = this->owner();
   const std::size_t room = 255 - engine::encode_name(session(), ::getpid(), "k")->size() + 1;
-  EXPECT_EQ(why(owner.allocate(std::string(room, 'k'), bytes_of("x"))), "");
+  const auto longest = owner.allocate(std::string(room, 'k'), bytes_of("x"));
+  ASSERT_TRUE(longest) << why(longest);
+  EXPECT_EQ(longest->name().size(), 255u);
+  EXPECT_EQ(engine::decode_key(engine::parse_name(longest->name())->encoded_key), std::string(room, 'k'));
+  EXPECT_EQ(why(Attachment::attach(*longest, directory())), "");
+  const std::string ends_encoded = std::string(room - 3, 'k') + "/";
+  const auto encoded = owner.allocate(ends_encoded, bytes_of("y"));
+  ASSERT_TRUE(encoded) << why(encoded);
+  EXPECT_EQ(engine::decode_key(engine::parse_name(encoded->name())->encoded_key), ends_encoded);
+  EXPECT_EQ(engine::text_of(Attachment::attach(*encoded, directory())->bytes()), "y");
   EXPECT_EQ(
       expect_refusal(owner.allocate(std::string(room + 1, 'k'), bytes_of("x")), SegmentErrc::name_too_long),
       "");
@@ -140,8 +149,34 @@ TEST_F(AcceptanceC9, FilesThatOnlyLookLikeSegmentsAreRefusedWithTheReason) {
   remove(squatted());
 }
 
+/// P5: a directory that has become read-only lets a reaper lock and not unlink. Each group says so, and none stops another;
+/// what is left goes at the next start.
+TEST_F(AcceptanceC9, WhatCannotBeUnlinkedIsReportedAndStopsNoReaper) {
+  const std::string report = as_ordinary_user(directory(), [&]() -> std::string {
+    for (pid_t pid : {7, 8}) {
+      put(engine::control_name(session(), pid));
+      put(*engine::encode_name(session(), pid, "orphan"));
+    }
+    if (::chmod(directory().c_str(), 0500) != 0) return "chmod";
+    const auto stuck = engine::reap({.directory = directory(), .session = {}, .list_segments = true});
+    if (::chmod(directory().c_str(), 0700) != 0) return "chmod";
+    std::string wrong;
+    if (stuck.count(ReapVerdict::failed) != 2) wrong += "not both groups failed; ";
+    for (const auto& group : stuck.groups) {
+      if (group.why.find("cannot unlink") == std::string::npos) wrong += "no reason but " + group.why + "; ";
+      if (group.segments.size() != 1 || group.segments[0].verdict != ReapVerdict::failed)
+        wrong += "no segment; ";
+    }
+    if (stuck.removed_names != 0) wrong += "it counted what it did not remove; ";
+    if (reap_all().count(ReapVerdict::removed) != 2) wrong += "the next reaper did not remove both";
+    return wrong;
+  });
+  EXPECT_EQ(report, "");
+}
+
 TEST_F(AcceptanceC9, NoDescriptorLeftIsATypedErrorAndAReaperMakesSmallerBatches) {
-  for (pid_t pid = 1; pid <= 50; ++pid) put(*engine::encode_name(session(), pid, "orphan"));
+  // Of a session apart: in a small pid namespace the owner's own pid may be one of these.
+  for (pid_t pid = 1; pid <= 50; ++pid) put(*engine::encode_name("orphans", pid, "orphan"));
   const std::string report = report_of_child([&]() -> std::string {
     engine::become_main();
     auto options = this->options();

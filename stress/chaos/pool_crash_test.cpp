@@ -2,7 +2,10 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -90,6 +93,48 @@ TEST_F(AcceptanceC12, KillingMainLeavesNoWorker) {
   });
   ASSERT_TRUE(busy.wait());
   main.kill();
+  Subreaper::wait_until_all_are_gone();
+}
+
+/// The end of the file alone ends a worker, too: here it has given up its death signal, and waits for a job when main is
+/// killed. A worker that kept main's end of its own socket would wait for ever.
+TEST_F(AcceptanceC12, AWorkerWithoutItsDeathSignalEndsWithTheFile) {
+  Gate idle;
+  Child main = Child::start([&]() -> std::string {
+    engine::become_main();
+    WorkerPool pool = open([](const JobRequest&) { return std::to_string(::prctl(PR_SET_PDEATHSIG, 0)); }, 1);
+    const Answer answer = pool.run({});
+    if (!answer || *answer != "0") return "the worker kept its death signal";
+    idle.open();
+    wait_for_ever();
+  });
+  ASSERT_TRUE(idle.wait());
+  main.kill();
+  Subreaper::wait_until_all_are_gone();
+}
+
+/// A parent that dies before its child has asked for the death signal sends none: the child must look. The newborn is held at
+/// its first instruction, its nursery hands it to main and is killed, and only then the newborn goes on.
+TEST_F(AcceptanceC12, AWorkerBornAfterItsNurserysDeathDoesNoJob) {
+  WorkerPool pool = open(parent_of, 1);
+  const pid_t nursery_pid = std::stoi(*pool.run({}));
+  Tracee nursery = Tracee::attach(nursery_pid);
+  ASSERT_EQ(::ptrace(PTRACE_SETOPTIONS, nursery_pid, nullptr,
+                     PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL | PTRACE_O_TRACEFORK | PTRACE_O_TRACECLONE),
+            0);
+  Tracee::attach(pool.idle_workers().at(0)).kill();
+  Caller caller(pool);
+  while (nursery.step() && !(nursery.call().entering && nursery.call().number == SYS_sendmsg)) {
+    // It answers the request for a worker: socketpair, clone, close.
+  }
+  ASSERT_TRUE(nursery.step()) << "the worker is main's";
+  nursery.kill();
+  int status = 0;
+  const pid_t newborn = ::waitpid(-1, &status, __WALL);
+  ASSERT_GT(newborn, 0);
+  ASSERT_TRUE(WIFSTOPPED(status)) << "it ran before it was let go";
+  ASSERT_EQ(::ptrace(PTRACE_DETACH, newborn, nullptr, nullptr), 0);
+  EXPECT_EQ(expect_refusal(caller.join(), SegmentErrc::worker_died), "");
   Subreaper::wait_until_all_are_gone();
 }
 

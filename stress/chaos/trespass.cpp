@@ -3,7 +3,10 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -31,6 +34,14 @@ std::span<const std::byte> one_byte() {
 
 void touch_all(std::span<std::byte> payload) {
   for (std::byte& byte : payload) byte = std::byte{1};
+}
+
+bool bind_socket(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  const engine::Descriptor fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  return ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
 }
 
 std::string fill(const SegmentOwner::Options& options) {
@@ -116,6 +127,14 @@ std::string write_everywhere(const engine::JobRequest& request, const SegmentOwn
   refused("O_TMPFILE", ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600) >= 0);
   refused("unlink", ::unlink(file.c_str()) == 0);
   refused("rename", ::rename(file.c_str(), (directory + "/other").c_str()) == 0);
+  const std::string made = directory + "/made";
+  refused("make a directory", ::mkdir(made.c_str(), 0700) == 0);
+  refused("remove a directory", ::rmdir(output.c_str()) == 0);
+  refused("make a symlink", ::symlink("x", made.c_str()) == 0);
+  refused("make a FIFO", ::mkfifo(made.c_str(), 0600) == 0);
+  refused("make a socket", bind_socket(made));
+  refused("make a character device", ::mknod(made.c_str(), S_IFCHR | 0600, makedev(1, 3)) == 0);
+  refused("make a block device", ::mknod(made.c_str(), S_IFBLK | 0600, makedev(7, 0)) == 0);
   refused("link out of the output", ::link(file.c_str(), (output + "/link").c_str()) == 0);
   if (!Attachment::attach(request.segments.at(0), directory)) wrong += "cannot attach; ";
   if (!(std::ofstream(output + "/result") << "x" << std::flush)) wrong += "cannot write its output; ";
