@@ -116,14 +116,14 @@ TEST_F(AcceptanceC12, AWorkerWithoutItsDeathSignalEndsWithTheFile) {
 /// A parent that dies before its child has asked for the death signal sends none: the child must look. The newborn is held at
 /// its first instruction, its nursery hands it to main and is killed, and only then the newborn goes on.
 TEST_F(AcceptanceC12, AWorkerBornAfterItsNurserysDeathDoesNoJob) {
-  WorkerPool pool = open(parent_of, 1);
-  const pid_t nursery_pid = std::stoi(*pool.run({}));
+  std::optional<WorkerPool> pool(open(parent_of, 1));
+  const pid_t nursery_pid = std::stoi(*pool->run({}));
   Tracee nursery = Tracee::attach(nursery_pid);
   ASSERT_EQ(::ptrace(PTRACE_SETOPTIONS, nursery_pid, nullptr,
                      PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL | PTRACE_O_TRACEFORK | PTRACE_O_TRACECLONE),
             0);
-  Tracee::attach(pool.idle_workers().at(0)).kill();
-  Caller caller(pool);
+  Tracee::attach(pool->idle_workers().at(0)).kill();
+  Caller caller(*pool);
   while (nursery.step() && !(nursery.call().entering && nursery.call().number == SYS_sendmsg)) {
     // It answers the request for a worker: socketpair, clone, close.
   }
@@ -135,6 +135,7 @@ TEST_F(AcceptanceC12, AWorkerBornAfterItsNurserysDeathDoesNoJob) {
   ASSERT_TRUE(WIFSTOPPED(status)) << "it ran before it was let go";
   ASSERT_EQ(::ptrace(PTRACE_DETACH, newborn, nullptr, nullptr), 0);
   EXPECT_EQ(expect_refusal(caller.join(), SegmentErrc::worker_died), "");
+  pool.reset();
   Subreaper::wait_until_all_are_gone();
 }
 
