@@ -1,5 +1,5 @@
 // The scripts that judge other checks are checked themselves: ci/skips on results with a skip, ci/readme on
-// pages with a command that fails.
+// pages with a command that fails, ci/failures on logs.
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -67,6 +67,21 @@ TEST_F(Scripts, TestRefusesWhatCtestWouldIgnore) {
 TEST_F(Scripts, SkipsFailWhenNothingRan) {
   EXPECT_EQ(run("skips", "<testsuite>\n</testsuite>\n"), 1) << output_;
   EXPECT_EQ(run("skips", ""), 66) << output_;
+}
+
+TEST_F(Scripts, FailuresNameTheFailedTestsAndTheirReplayLines) {
+  const std::string line = "replay: TOUCHSTONE_SEED=0x7 bin/a --gtest_filter=B.C/d # class exact";
+  EXPECT_EQ(
+      run("failures", "12/13 Test #12: a/B.C/d ...***Failed\n" + line + "\n" + line +
+                          "\n(1 ms)\nThe following tests FAILED:\n\t 12 - a/B.C/d (Failed)\n\t13 - a/E.F "
+                          "(Timeout)\n    14 - a/G.H (SEGFAULT)    unit\nErrors while running CTest\n"),
+      0);
+  EXPECT_EQ(output_, "a/B.C/d (Failed)\na/E.F (Timeout)\na/G.H (SEGFAULT)    unit\n" + line + "\n");
+}
+
+TEST_F(Scripts, FailuresSayNothingOfALogWithoutThem) {
+  EXPECT_EQ(run("failures", "the compiler ended with 1\n"), 0);
+  EXPECT_EQ(output_, "");
 }
 
 TEST_F(Scripts, ReadmeFailsOnABlockThatFails) {
