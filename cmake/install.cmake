@@ -29,10 +29,14 @@ touchstone_component(engine FOLDERS engine
                      LIBRARIES touchstone_flags touchstone_engine touchstone_segments touchstone_parallel)
 touchstone_component(model FOLDERS model LIBRARIES touchstone_model)
 touchstone_component(harness FOLDERS harness stress
-                     LIBRARIES touchstone_harness_base touchstone_test_main touchstone_suite touchstone_verify touchstone_campaign touchstone_commands
+                     LIBRARIES touchstone_harness_base touchstone_test_main touchstone_suite touchstone_foreign touchstone_verify
+                               touchstone_campaign touchstone_commands
                                touchstone_history touchstone_explore touchstone_scenarios touchstone_scheduled touchstone_chaos
                                touchstone_claims)
 
+# A foreign engine is written against these: #include <touchstone/engine.h>, and the examples.
+install(FILES ${PROJECT_SOURCE_DIR}/harness/touchstone/engine.h DESTINATION ${headers})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs/examples DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(TARGETS touchstone RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/harness/scenarios DESTINATION ${CMAKE_INSTALL_DATADIR}/touchstone)
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE ${PROJECT_SOURCE_DIR}/CHANGELOG.md ${PROJECT_SOURCE_DIR}/README.md

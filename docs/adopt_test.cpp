@@ -37,8 +37,7 @@ class Registers {
 class MyEngine {
  public:
   static constexpr std::string_view kName = "mine";
-  static constexpr harness::Capabilities kCapabilities =
-      {};  // plain keys, reads, compare_and_swap: the least
+  static constexpr harness::Capabilities kCapabilities = {.snapshots = true, .pins = true, .rejects = true};
 
   explicit MyEngine(const harness::EngineSettings&) {}
 

@@ -172,6 +172,13 @@ struct Claim {
   std::string techniques() const;
 };
 
+/// A promise of the suite that the engine does not make, and the capability that it does not declare.
+struct NotClaimed {
+  std::string name;
+  std::string promise;
+  std::string lacks;
+};
+
 /// The claims of one engine, in the order of the report.
 class ClaimRegistry {
  public:
@@ -183,20 +190,30 @@ class ClaimRegistry {
   /// A further part of a claim that is there: std::logic_error otherwise, or when the claim has a part of this name.
   void add_part(std::string_view claim, ClaimPart part);
 
+  /// Says that the promise is not checked: it is reported so, never as held.
+  void add_not_claimed(NotClaimed promise) { not_claimed_.push_back(std::move(promise)); }
+
   /// By letter, then by number: A2 before A10.
   void sort();
 
   const std::string& engine() const { return engine_; }
   const std::vector<Claim>& claims() const { return claims_; }
+  const std::vector<NotClaimed>& not_claimed() const { return not_claimed_; }
   const Claim* find(std::string_view name) const;
 
  private:
   std::string engine_;
   std::vector<Claim> claims_;
+  std::vector<NotClaimed> not_claimed_;
+};
+
+/// The engine is there, and cannot be put under the suite: it does not start, or answers nonsense when it is asked what it is.
+struct EngineUnusable : std::runtime_error {
+  using std::runtime_error::runtime_error;
 };
 
 /// Fills the registry for an engine by name; defined by whoever links the tool (stress/claims). Nothing: no engine of
-/// this name.
+/// this name. Throws EngineUnusable.
 std::optional<ClaimRegistry> claims_of(std::string_view engine);
 
 }  // namespace touchstone::harness

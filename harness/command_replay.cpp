@@ -67,7 +67,13 @@ int replay_claim(const ReplayLine& line, const std::string& name, const Argument
     return kExitUsage;
   }
   const std::string engine(line.option("engine").value_or("reference"));
-  const auto registry = claims_of(engine);
+  std::optional<ClaimRegistry> registry;
+  try {
+    registry = claims_of(engine);
+  } catch (const EngineUnusable& why) {
+    fmt::print(stderr, "touchstone replay: --engine \"{}\": {}\n", engine, why.what());
+    return kExitMalformed;
+  }
   if (!registry) return refuse({"no engine has this name", engine});
   const Claim* claim = registry->find(name);
   if (claim == nullptr) return refuse({"the engine " + engine + " has no claim of this name", name});

@@ -37,10 +37,19 @@ int wrong_usage(const std::string& message) {
 }
 
 int run(const Arguments& arguments) {
-  const auto registry = claims_of(arguments.engine);
+  std::optional<ClaimRegistry> registry;
+  try {
+    registry = claims_of(arguments.engine);
+  } catch (const EngineUnusable& why) {
+    fmt::print(stderr, "touchstone verify: --engine \"{}\": {}\n", arguments.engine, why.what());
+    return kExitMalformed;
+  }
   if (!registry) return wrong_usage(fmt::format("no engine is named \"{}\"", arguments.engine));
   if (arguments.list) {
     for (const auto& claim : registry->claims()) fmt::print("{:<5} {}\n", claim.name, claim.promise);
+    for (const auto& promise : registry->not_claimed())
+      fmt::print("{:<5} {} (not claimed: the engine does not declare {})\n", promise.name, promise.promise,
+                 promise.lacks);
     return 0;
   }
   const auto budget = parse_duration(arguments.budget);
@@ -93,7 +102,9 @@ int run(const Arguments& arguments) {
 void add_verify_command(CLI::App& app, int& exit_status) {
   auto arguments = std::make_shared<Arguments>();
   auto* command = app.add_subcommand("verify", "Check every promise against an engine and print the table");
-  command->add_option("--engine", arguments->engine, "reference, or simple: the suite's own trivial engine");
+  command->add_option("--engine", arguments->engine,
+                      "reference; simple, the suite's own trivial engine; ./libmine.so; or the command of an "
+                      "engine, \"python3 mine.py\"");
   command->add_option("--budget", arguments->budget, "how long to try, for example 30s, 2m")
       ->capture_default_str();
   command->add_option("--out", arguments->out, "run directory for report, histories and replay lines")

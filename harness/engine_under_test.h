@@ -51,6 +51,9 @@ struct Capabilities {
   bool execute = false;
   bool ticket = false;       ///< may answer Busy, and bounds consecutive conflicts
   bool commit_path = false;  ///< says fast or merged
+  bool snapshots = false;    ///< a read of several paths shows one version
+  bool pins = false;         ///< a pin keeps showing its version; else it shows the newest when it is read
+  bool rejects = false;      ///< answers what is no path, and versions that are none yet, with Rejected
 };
 
 struct OutcomeUnknown : std::runtime_error {

@@ -18,6 +18,7 @@
 #include <exception>
 #include <optional>
 
+#include "harness/failure_report.h"
 #include "harness/scratch.h"
 
 namespace touchstone::harness {
@@ -25,7 +26,11 @@ namespace {
 
 constexpr char kSaid = 's';
 constexpr char kReturned = 'r';
+constexpr char kLastWords = 'w';
 constexpr std::size_t kHead = 1 + sizeof(std::uint32_t);
+
+/// In a child: where its parent listens.
+int pipe_of_this_child = -1;
 
 /// The first whole message of `buffer`, taken out of it.
 std::optional<std::pair<char, std::string>> take_message(std::string& buffer) {
@@ -105,6 +110,15 @@ void Isolated::say(const std::string& text) {
   if (text.size() < 512 && ::poll(&writable, 1, 0) == 1) send(kSaid, text);  // below PIPE_BUF: all or nothing
 }
 
+void last_words(const std::string& text) noexcept {
+  if (pipe_of_this_child >= 0) {
+    Isolated(pipe_of_this_child).send(kLastWords, text);
+  } else {
+    std::fprintf(stderr, "%s\n", text.c_str());
+    print_announced_replay();
+  }
+}
+
 Isolated::Outcome Isolated::run(const std::function<std::string(Isolated&)>& function,
                                 std::chrono::nanoseconds patience,
                                 const std::function<void(const std::string&)>& heard, int& requested) {
@@ -121,6 +135,7 @@ Isolated::Outcome Isolated::run(const std::function<std::string(Isolated&)>& fun
     end.restore();
     if (!scratch.path().empty()) ::setenv(kScratchVariable, scratch.path().c_str(), 1);
     Isolated self(pipe[1]);
+    pipe_of_this_child = pipe[1];
     be_the_child(pipe[1], parent, function, self,
                  [&self](const std::string& text) { return self.send(kReturned, text); });
   }
@@ -128,6 +143,7 @@ Isolated::Outcome Isolated::run(const std::function<std::string(Isolated&)>& fun
   const auto deadline = std::chrono::steady_clock::now() + patience;
   std::string buffer;
   std::optional<std::string> returned;
+  std::string why;
   bool hung = false;
   while (true) {
     const auto left =
@@ -147,6 +163,8 @@ Isolated::Outcome Isolated::run(const std::function<std::string(Isolated&)>& fun
     while (auto message = take_message(buffer)) {
       if (message->first == kSaid) {
         heard(message->second);
+      } else if (message->first == kLastWords) {
+        why = ": " + message->second;
       } else {
         returned = std::move(message->second);
       }
@@ -159,7 +177,7 @@ Isolated::Outcome Isolated::run(const std::function<std::string(Isolated&)>& fun
   if (hung) return {Isolated::Outcome::Kind::hung, "no end in sight"};
   if (returned && WIFEXITED(status) && WEXITSTATUS(status) == 0)
     return {Isolated::Outcome::Kind::returned, *returned};
-  return {Isolated::Outcome::Kind::died, how_it_ended(status)};
+  return {Isolated::Outcome::Kind::died, how_it_ended(status) + why};
 }
 
 Isolated::Outcome run_isolated(const std::function<std::string(Isolated&)>& function,

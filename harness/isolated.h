@@ -34,6 +34,7 @@ class Isolated {
  private:
   friend Outcome run_isolated(const std::function<std::string(Isolated&)>&, std::chrono::nanoseconds,
                               const std::function<void(const std::string&)>&);
+  friend void last_words(const std::string& text) noexcept;
   static Outcome run(const std::function<std::string(Isolated&)>& function, std::chrono::nanoseconds patience,
                      const std::function<void(const std::string&)>& heard, int& requested);
   explicit Isolated(int pipe) : pipe_(pipe) {}
@@ -42,6 +43,12 @@ class Isolated {
 
   int pipe_;
 };
+
+inline constexpr int kExitAfterLastWords = 70;
+
+/// From any thread of the child, before it ends itself: why. The parent adds it to how the child ended. In a process that is no
+/// such child they go to the standard error, with the replay line that was announced.
+void last_words(const std::string& text) noexcept;
 
 /// Kills the child after `patience`.
 Isolated::Outcome run_isolated(const std::function<std::string(Isolated&)>& function,

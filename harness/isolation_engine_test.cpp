@@ -2,14 +2,9 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <set>
-#include <thread>
-
-#include "harness/recorder.h"
 #include "harness/reference_engine.h"
 #include "harness/seed.h"
-#include "harness/start_together.h"
+#include "harness/transaction_run.h"
 #include "model/isolation.h"
 #include "model/store_transactions.h"
 
@@ -31,59 +26,8 @@ const model::Anomaly* skew_of(const IsolationVerdict& verdict) {
   return nullptr;
 }
 
-std::string path_of(std::uint64_t key) {
-  return "k" + std::to_string(key);
-}
-
-/// Clients that read two or three keys of a snapshot and write one or two, with values that nobody else writes. At first the first
-/// two clients both have their snapshot before either commits; so the default mode must show a skew.
-model::History record_transactions(const EngineSettings& settings, Stream& stream) {
-  constexpr int kClients = 4;
-  constexpr int kRounds = 12;
-  constexpr std::uint64_t kKeys = 5;
-  ReferenceEngine engine(settings);
-  Recorder recorder(kClients);
-  std::vector<Stream> streams;
-  for (int i = 0; i < kClients; ++i) streams.push_back(Seed(stream.next()).stream("client"));
-  std::atomic<int> ready{0};
-  const auto meet = [&ready](int until) {
-    ready.fetch_add(1);
-    while (ready.load() < until) std::this_thread::yield();
-  };
-  start_together(kClients, [&](int id) {
-    auto client = engine.client(id);
-    Stream& own = streams[static_cast<std::size_t>(id)];
-    for (int round = 0; round < kRounds; ++round) {
-      std::set<std::uint64_t> keys = {own.below(kKeys), own.below(kKeys), own.below(kKeys)};
-      const bool skewed = round == 0 && id < 2;
-      if (round == 1) meet(2 * kClients);
-      if (skewed) keys = {0, 1};
-      if (round == 0 && !skewed) keys = {2, 3};
-      model::SnapshotRead snapshot;
-      for (const std::uint64_t key : keys) snapshot.paths.push_back(path_of(key));
-      const auto seen = recorder.call(static_cast<std::size_t>(id), client, snapshot);
-      if (round == 0) meet(kClients);
-      if (!skewed && own.chance(1, 4)) continue;  // a transaction that only reads
-      model::CompareAndSwap commit;
-      commit.expected = std::get<model::SnapshotIs>(*seen).version;
-      commit.reads = snapshot.paths;
-      const auto put = [&](const std::string& path) {
-        commit.writes.push_back({path, model::Subtree{{"", std::int64_t{id * 1000 + round}}}});
-      };
-      if (skewed || !own.chance(1, 3)) {
-        put(snapshot.paths[skewed ? static_cast<std::size_t>(id) : own.below(snapshot.paths.size())]);
-      } else {
-        for (const auto& path : snapshot.paths) put(path);
-      }
-      if (round % 3 == 0) std::this_thread::yield();
-      recorder.call(static_cast<std::size_t>(id), client, commit);
-    }
-  });
-  return std::move(recorder).history(rules_for(settings, ReferenceEngine::kCapabilities));
-}
-
 IsolationVerdict judge_engine(const EngineSettings& settings, Stream& stream) {
-  auto read = model::transactions_of(record_transactions(settings, stream));
+  auto read = model::transactions_of(run_transactions<ReferenceEngine>(settings, stream));
   if (const auto* none = std::get_if<model::NoTransactions>(&read)) {
     ADD_FAILURE() << none->reason;
     return {};

@@ -57,7 +57,10 @@ class BasicReferenceEngine {
                                                  .composites = true,
                                                  .execute = true,
                                                  .ticket = true,
-                                                 .commit_path = true};
+                                                 .commit_path = true,
+                                                 .snapshots = true,
+                                                 .pins = true,
+                                                 .rejects = true};
 
   explicit BasicReferenceEngine(const EngineSettings& settings)
       : validate_reads_(settings.validate_reads), store_(to_engine(settings)) {}

@@ -28,7 +28,10 @@ class SimpleEngine {
                                                  .composites = true,
                                                  .execute = true,
                                                  .ticket = false,
-                                                 .commit_path = true};
+                                                 .commit_path = true,
+                                                 .snapshots = true,
+                                                 .pins = true,
+                                                 .rejects = true};
 
   explicit SimpleEngine(const EngineSettings& settings) : settings_(settings) {}
 

@@ -218,6 +218,7 @@ VerifyReport verify(const ClaimRegistry& registry, const VerifyOptions& options,
   const auto claims = chosen(registry, options.only);
   VerifyReport report{.engine = registry.engine(), .seed = options.seed, .claims = {}};
   report.planned = claims.size();
+  if (options.only.empty()) report.not_claimed = registry.not_claimed();
   begin_run_directory(report, options.out);
   if (options.started) options.started();
   const auto begin = Clock::now();
@@ -309,6 +310,9 @@ std::string to_json(const VerifyReport& report) {
          {"notes", claim.notes},
          {"replay", claim.replay}});
   }
+  Json not_claimed = Json::array();
+  for (const auto& promise : report.not_claimed)
+    not_claimed.push_back({{"claim", promise.name}, {"promise", promise.promise}, {"lacks", promise.lacks}});
   return Json{{"engine", report.engine},
               {"seed", report.seed.text()},
               {"seconds", report.seconds},
@@ -316,6 +320,7 @@ std::string to_json(const VerifyReport& report) {
               {"violated", report.count(ClaimVerdict::violated)},
               {"inconclusive", report.count(ClaimVerdict::inconclusive)},
               {"unfinished", report.unfinished()},
+              {"not_claimed", not_claimed},
               {"claims", claims}}
       .dump(-1, ' ', false, Json::error_handler_t::replace);
 }

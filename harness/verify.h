@@ -45,6 +45,7 @@ struct VerifyReport {
   std::vector<ClaimReport> claims;
   double seconds = 0;
   std::size_t planned = 0;  ///< claims of the run
+  std::vector<NotClaimed> not_claimed = {};
 
   std::size_t count(ClaimVerdict verdict) const;
 

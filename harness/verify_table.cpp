@@ -34,10 +34,17 @@ std::string table_row(const ClaimReport& claim, Seed seed) {
 std::string table_foot(const VerifyReport& report) {
   const std::string unfinished =
       report.unfinished() == 0 ? "" : fmt::format(", {} not checked", report.unfinished());
-  return fmt::format("{} {} of the {} engine: {} held, {} violated, {} inconclusive{}; {:.0f} s; seed {}\n",
+  std::string text;
+  for (const auto& promise : report.not_claimed)
+    text += fmt::format("{:<5} {:<12} the engine does not declare {}\n      {}\n", promise.name,
+                        "not claimed", promise.lacks, promise.promise);
+  const std::string not_claimed =
+      report.not_claimed.empty() ? "" : fmt::format(", {} not claimed", report.not_claimed.size());
+  return text +
+         fmt::format("{} {} of the {} engine: {} held, {} violated, {} inconclusive{}{}; {:.0f} s; seed {}\n",
                      report.claims.size(), report.claims.size() == 1 ? "claim" : "claims", report.engine,
                      report.count(ClaimVerdict::held), report.count(ClaimVerdict::violated),
-                     report.count(ClaimVerdict::inconclusive), unfinished, report.seconds,
+                     report.count(ClaimVerdict::inconclusive), not_claimed, unfinished, report.seconds,
                      report.seed.text());
 }
 

@@ -104,7 +104,7 @@ Step draw_step(Stream& stream, const WorkloadShape& shape) {
     if (shape.malformed && stream.chance(1, 24)) step.age = -1000;
   } else if (kind == 5) {
     step.operation = draw_execute(stream, shape);
-  } else if (kind == 6) {
+  } else if (kind == 6 || (kind > 7 && !shape.capabilities.snapshots)) {
     step.operation = model::ReadPath{draw_path(stream, shape)};
   } else if (kind == 7) {
     step.operation = model::ReadVersion{};
@@ -112,6 +112,33 @@ Step draw_step(Stream& stream, const WorkloadShape& shape) {
     step.operation = model::SnapshotRead{draw_paths(stream, shape, 3)};
   }
   return step;
+}
+
+std::vector<Step> simpler(const Step& step) {
+  std::vector<Step> candidates;
+  const auto without_each = [&](auto list) {
+    Step whole = step;
+    for (std::size_t i = 0; i < list(whole).size(); ++i) {
+      auto& shorter = list(candidates.emplace_back(step));
+      shorter.erase(shorter.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+  };
+  if (std::holds_alternative<model::CompareAndSwap>(step.operation)) {
+    const auto swap = [](Step & s) -> auto& {
+      return std::get<model::CompareAndSwap>(s.operation);
+    };
+    without_each([&](Step & s) -> auto& { return swap(s).writes; });
+    without_each([&](Step & s) -> auto& { return swap(s).reads; });
+    if (step.age != 0) {
+      candidates.push_back(step);
+      candidates.back().age = 0;
+    }
+  } else if (std::holds_alternative<model::Execute>(step.operation)) {
+    without_each([](Step & s) -> auto& { return std::get<model::Execute>(s.operation).body; });
+  } else if (std::holds_alternative<model::SnapshotRead>(step.operation)) {
+    without_each([](Step & s) -> auto& { return std::get<model::SnapshotRead>(s.operation).paths; });
+  }
+  return candidates;
 }
 
 Workload draw_workload(Stream& stream, const WorkloadShape& shape) {

@@ -51,6 +51,9 @@ struct WorkloadShape {
 Workload draw_workload(Stream& stream, const WorkloadShape& shape);
 Step draw_step(Stream& stream, const WorkloadShape& shape);
 
+/// Simpler steps than this one: with one write or read fewer, or nearer to the newest version.
+std::vector<Step> simpler(const Step& step);
+
 /// One column per client, for people.
 std::string describe(const Workload& workload);
 

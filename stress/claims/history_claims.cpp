@@ -9,7 +9,8 @@ namespace touchstone::stress {
 
 void keep(const harness::ClaimRun& run, const harness::Workload& workload, const model::History& history) {
   if (run.artifact() == nullptr) return;
-  run.artifact()->write("scenario.txt", harness::describe(workload));
+  run.artifact()->write("scenario.txt", workload.steps() > 0 ? harness::describe(workload)
+                                                             : "the clients of harness/transaction_run.h\n");
   const auto file = run.artifact()->directory() / "history.jsonl";
   if (!harness::save_jsonl_history(history, file.string()))
     throw std::runtime_error("cannot write " + file.string());

@@ -3,13 +3,14 @@
 //
 //   add_history_claim<harness::ReferenceEngine>(registry);
 //
-// The run directory keeps the history of the last round, which `touchstone check` reads; of a violation, that one's,
-// and history.html, which a browser shows.
+// The run directory keeps the history of the last round, which `touchstone check` reads; of a violation, that of the smallest
+// workload that still failed, and history.html, which a browser shows.
 
 #include <fmt/format.h>
 
 #include "harness/history_jsonl.h"
 #include "harness/suite.h"
+#include "harness/workload_shrink.h"
 #include "model/explanation.h"
 #include "stress/claims/claims.h"
 
@@ -44,11 +45,27 @@ void every_history_is_linearizable(harness::ClaimRun& run) {
       if (run.tried().rounds % 64 == 0) keep(run, workload, history);
       return;
     }
+    if (verdict.answer == model::Answer::kInconclusive) {
+      keep(run, workload, history);
+      throw harness::ClaimInconclusive(model::explain(history, verdict));
+    }
+    std::string explanation = model::explain(history, verdict);
     keep(run, workload, history);
     keep_picture(run, history, verdict);
-    if (verdict.answer == model::Answer::kInconclusive)
-      throw harness::ClaimInconclusive(model::explain(history, verdict));
-    run.require(false, "{}", model::explain(history, verdict));
+    const auto small = harness::shrink_workload(
+        workload,
+        [&](const harness::Workload& smaller) {
+          const auto again = harness::run_on_threads<E>(settings, smaller, stream);
+          const auto judged = model::check(again, {.budget = std::chrono::seconds(1)});
+          if (judged.answer != model::Answer::kNotLinearizable) return false;
+          explanation = model::explain(again, judged);
+          keep(run, smaller, again);
+          keep_picture(run, again, judged);
+          return true;
+        },
+        {.attempts = 20, .until = std::chrono::steady_clock::now() + std::chrono::seconds(8)});
+    run.require(false, "{}\n(shrunk from {} steps to {} in {} runs)", explanation, workload.steps(),
+                small.workload.steps(), small.runs);
   });
 }
 
