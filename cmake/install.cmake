@@ -21,7 +21,7 @@ function(touchstone_component NAME)
   install(EXPORT Touchstone-${NAME} NAMESPACE Touchstone:: DESTINATION ${config})
   foreach(folder ${C_FOLDERS})
     install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder} DESTINATION ${headers} FILES_MATCHING PATTERN *.h
-            PATTERN mutants EXCLUDE PATTERN page EXCLUDE PATTERN scenarios EXCLUDE)
+            PATTERN etcd EXCLUDE PATTERN mutants EXCLUDE PATTERN page EXCLUDE PATTERN scenarios EXCLUDE)
   endforeach()
 endfunction()
 

@@ -18,12 +18,11 @@
 
 #include "engine/native_platform.h"
 #include "engine/store.h"
+#include "harness/body_steps.h"
 #include "harness/engine_under_test.h"
 
 namespace touchstone::harness {
 
-/// {"": 1} is 1, {"a": 1, "b.c": 2} is {a: 1, b: {c: 2}}.
-engine::Value to_engine(const model::Subtree& subtree);
 model::Subtree to_model(const engine::Value& value);
 std::optional<model::Subtree> to_model(const std::optional<engine::Value>& value);
 model::Rejected to_model(const engine::Rejected& rejected);
@@ -104,42 +103,9 @@ class BasicReferenceEngine {
     }
 
     model::StoreResponse answer(const model::Execute& call) {
-      const auto process =
-          engine_.store_.process("body", contract_of(call), [&call](engine::Context<P>& context) {
-            for (const auto& step : call.body) std::visit([&](const auto& it) { run(context, it); }, step);
-          });
+      const auto process = engine_.store_.process(
+          "body", contract_of(call), [&call](engine::Context<P>& context) { run_steps(context, call.body); });
       return to_model(engine_.store_.execute(worker_, process));
-    }
-
-    static void add(engine::Context<P>& context, const std::string& path, std::uint64_t delta) {
-      std::uint64_t sum = delta;
-      if (const auto value = context.read(path); value && value->is_scalar())
-        if (const auto* whole = std::get_if<std::int64_t>(&value->scalar()))
-          sum += static_cast<std::uint64_t>(*whole);
-      context.set(path, static_cast<std::int64_t>(sum));
-    }
-
-    static void put(engine::Context<P>& context, const std::string& path,
-                    std::optional<engine::Value> value) {
-      if (value) {
-        context.set(path, std::move(*value));
-      } else {
-        context.erase(path);
-      }
-    }
-
-    static void run(engine::Context<P>& context, const model::AddInteger& it) {
-      add(context, it.path, static_cast<std::uint64_t>(it.delta));
-    }
-    static void run(engine::Context<P>& context, const model::CopySubtree& it) {
-      put(context, it.to, context.read(it.from));
-    }
-    static void run(engine::Context<P>& context, const model::MoveAmount& it) {
-      add(context, it.from, std::uint64_t{0} - static_cast<std::uint64_t>(it.amount));
-      add(context, it.to, static_cast<std::uint64_t>(it.amount));
-    }
-    static void run(engine::Context<P>& context, const model::Write& it) {
-      put(context, it.path, it.value ? std::optional(to_engine(*it.value)) : std::nullopt);
     }
 
     BasicReferenceEngine& engine_;
