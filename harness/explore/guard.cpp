@@ -3,7 +3,8 @@
 // Code compiled with -fsanitize=thread calls __tsan_* for every atomic operation. Under the explorer the engine must make
 // none: all its atomics are the platform's. So an atomic entry point reached while a scheduler runs an execution is an
 // operation that no schedule controls; its callers' addresses are noted. The wrapped locks, clocks, sleeps and sources of
-// randomness do the same and then do what they should. Plain reads and writes are let through.
+// randomness do the same and then do what they should. Plain reads and writes, and the memory that comes and goes, are looked at
+// for races (plain_races.h).
 //
 // Linked only into guard_test, which is linked without -fsanitize.
 
@@ -15,8 +16,11 @@
 
 #include <cstdint>
 #include <cstring>
+#include <new>
 #include <utility>
 
+#include "harness/explore/arena.h"
+#include "harness/explore/plain_races.h"
 #include "harness/explore/scheduler.h"
 
 namespace touchstone::harness::explore {
@@ -49,7 +53,10 @@ void note_uncontrolled(const char* what, const void* frame) {
 
 }  // namespace touchstone::harness::explore
 
+using touchstone::harness::explore::Arena;
 using touchstone::harness::explore::note_uncontrolled;
+using touchstone::harness::explore::plain_access;
+using touchstone::harness::explore::plain_memory_made;
 
 #define NOTE(what) note_uncontrolled(what, __builtin_frame_address(0))
 
@@ -64,27 +71,49 @@ void __tsan_func_entry(void*) {}
 void __tsan_func_exit() {}
 void __tsan_vptr_update(void**, void*) {}
 void __tsan_vptr_read(void**) {}
-void __tsan_read_range(void*, unsigned long) {}
-void __tsan_write_range(void*, unsigned long) {}
+#define CODE __builtin_return_address(0)
+void __tsan_read_range(void* a, unsigned long n) {
+  plain_access(a, n, false, CODE);
+}
+void __tsan_write_range(void* a, unsigned long n) {
+  plain_access(a, n, true, CODE);
+}
 void __tsan_ignore_thread_begin() {}
 void __tsan_ignore_thread_end() {}
 void* __tsan_memcpy(void* to, const void* from, unsigned long n) {
+  plain_access(from, n, false, CODE);
+  plain_access(to, n, true, CODE);
   return std::memcpy(to, from, n);
 }
 void* __tsan_memmove(void* to, const void* from, unsigned long n) {
+  plain_access(from, n, false, CODE);
+  plain_access(to, n, true, CODE);
   return std::memmove(to, from, n);
 }
 void* __tsan_memset(void* to, int byte, unsigned long n) {
+  plain_access(to, n, true, CODE);
   return std::memset(to, byte, n);
 }
 
-#define PLAIN(size)                           \
-  void __tsan_read##size(void*) {}            \
-  void __tsan_write##size(void*) {}           \
-  void __tsan_unaligned_read##size(void*) {}  \
-  void __tsan_unaligned_write##size(void*) {} \
-  void __tsan_read_write##size(void*) {}      \
-  void __tsan_unaligned_read_write##size(void*) {}
+#define PLAIN(size)                                 \
+  void __tsan_read##size(void* a) {                 \
+    plain_access(a, size, false, CODE);             \
+  }                                                 \
+  void __tsan_write##size(void* a) {                \
+    plain_access(a, size, true, CODE);              \
+  }                                                 \
+  void __tsan_unaligned_read##size(void* a) {       \
+    plain_access(a, size, false, CODE);             \
+  }                                                 \
+  void __tsan_unaligned_write##size(void* a) {      \
+    plain_access(a, size, true, CODE);              \
+  }                                                 \
+  void __tsan_read_write##size(void* a) {           \
+    plain_access(a, size, true, CODE);              \
+  }                                                 \
+  void __tsan_unaligned_read_write##size(void* a) { \
+    plain_access(a, size, true, CODE);              \
+  }
 PLAIN(1)
 PLAIN(2)
 PLAIN(4)
@@ -170,5 +199,37 @@ WRAPPED("random", random, long, (), ())
 WRAPPED("getrandom", getrandom, ssize_t, (void* to, std::size_t size, unsigned flags), (to, size, flags))
 WRAPPED("futex", syscall, long, (long number, long a, long b, long c, long d, long e, long f),
         (number, a, b, c, d, e, f))  // of std::atomic::wait
+
+// Of the body's memory, which is an arena's: freeing is writing.
+static void freed(const void* block, std::size_t size, const void* code) {
+  if (Arena::covers(reinterpret_cast<std::uintptr_t>(block))) plain_access(block, size, true, code);
+}
+void* __real__Znwm(std::size_t n);
+void* __wrap__Znwm(std::size_t n) {
+  void* const made = __real__Znwm(n);
+  plain_memory_made(made, n);
+  return made;
+}
+void* __real__ZnwmSt11align_val_t(std::size_t n, std::align_val_t alignment);
+void* __wrap__ZnwmSt11align_val_t(std::size_t n, std::align_val_t alignment) {
+  void* const made = __real__ZnwmSt11align_val_t(n, alignment);
+  plain_memory_made(made, n);
+  return made;
+}
+void __real__ZdlPvm(void* gone, std::size_t n);
+void __wrap__ZdlPvm(void* gone, std::size_t n) {
+  freed(gone, n, CODE);
+  __real__ZdlPvm(gone, n);
+}
+void __real__ZdlPvmSt11align_val_t(void* gone, std::size_t n, std::align_val_t alignment);
+void __wrap__ZdlPvmSt11align_val_t(void* gone, std::size_t n, std::align_val_t alignment) {
+  freed(gone, n, CODE);
+  __real__ZdlPvmSt11align_val_t(gone, n, alignment);
+}
+void __real__ZdlPv(void* gone);
+void __wrap__ZdlPv(void* gone) {
+  freed(gone, 1, CODE);  // of a size that nobody tells
+  __real__ZdlPv(gone);
+}
 
 }  // extern "C"

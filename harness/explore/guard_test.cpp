@@ -25,8 +25,7 @@
 #include "engine/store.h"
 #include "harness/explore/controlled_platform.h"
 #include "harness/explore/explorer.h"
-
-extern "C" char __executable_start;  // of this binary in memory
+#include "harness/explore/plain_races.h"
 
 namespace touchstone::harness::explore {
 namespace {
@@ -37,20 +36,13 @@ constexpr std::size_t kShown = 5;
 
 /// "file:line" of what our own code called: the innermost place that is not in a system header.
 std::string place_of(const UncontrolledOperation& operation) {
-  char binary[4096] = {};
-  if (::readlink("/proc/self/exe", binary, sizeof binary - 1) < 0) return "?";
-  std::ostringstream command;
-  command << "addr2line -i -e '" << binary << "'" << std::hex;
+  std::string place = "?";
   for (const void* caller : operation.callers) {
     if (caller == nullptr) break;
-    command << " " << static_cast<const char*>(caller) - &__executable_start - 1;
+    place = code_place(caller);
+    if (!place.starts_with("/usr/")) break;
   }
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> output(::popen(command.str().c_str(), "r"), ::pclose);
-  char line[4096] = "?";
-  while (output && std::fgets(line, sizeof line, output.get()) != nullptr) {
-    if (std::strncmp(line, "/usr/", 5) != 0) break;
-  }
-  return line;
+  return place;
 }
 
 std::vector<UncontrolledOperation> explored(const Body& body) {

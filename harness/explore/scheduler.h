@@ -148,6 +148,9 @@ class Scheduler {
 
   static Scheduler* current() { return current_; }
 
+  /// While the predicate of a waiting thread is asked, on whatever thread's stack: what it reads is not read by that one.
+  inline static thread_local bool in_predicate = false;
+
   Outcome run(const std::function<void()>& body, Strategy& strategy, const Settings& settings);
 
   // ---- for strategies

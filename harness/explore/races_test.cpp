@@ -1,0 +1,179 @@
+// Plain data of the engine that threads hand to one another: what publishes it must order it. This file is compiled with
+// -fsanitize=thread and linked without it: guard.cpp tells plain_races.h of each access.
+
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+#include "engine/store.h"
+#include "harness/explore/controlled_platform.h"
+#include "harness/explore/expect.h"
+#include "harness/explore/plain_races.h"
+
+namespace touchstone::harness::explore {
+namespace {
+
+using namespace touchstone::engine;
+using P = ControlledPlatform;
+
+testing::AssertionResult no_race(const Body& body, const Options& options = {}) {
+  const Report report = portfolio(race_checked(body), options);
+  auto result = passes(report);
+  if (!report) result << where_of(report.failure->failure.message);
+  return result;
+}
+
+/// The writer's own order of the flag that publishes `data`.
+Body published_with(std::memory_order order) {
+  return [order] {
+    P::atomic<int> flag{0};
+    std::vector<int> data(4);
+    P::thread writer([&] {
+      data[2] = 1;
+      flag.store(1, order);
+    });
+    P::thread reader([&] {
+      if (flag.load(std::memory_order_acquire) == 1) require(data[2] == 1, "the data was published");
+    });
+    writer.join();
+    reader.join();
+  };
+}
+
+TEST(PlainRaces, AreFoundWhereNothingPublishesPlainData) {
+  EXPECT_TRUE(no_race(published_with(std::memory_order_release)));
+  const Report report = portfolio(race_checked(published_with(std::memory_order_relaxed)));
+  ASSERT_TRUE(report.failure);
+  EXPECT_EQ(report.failure->failure.kind, FailureKind::race);
+  EXPECT_NE(where_of(report.failure->failure.message).find("races_test.cpp:"), std::string::npos)
+      << report.failure->failure.message;
+}
+
+TEST(PlainRaces, ReadingWhatAnotherThreadFreesIsOne) {
+  const auto body = [](bool orderly) {
+    return [orderly] {
+      P::atomic<int*> shared{new int(1)};
+      P::atomic<int> done{0};
+      P::thread reader([&] {
+        require(*shared.load() == 1, "as it was made");
+        done.store(1, orderly ? std::memory_order_release : std::memory_order_relaxed);
+      });
+      P::thread owner([&] {
+        P::await(done, [](int d) { return d == 1; });
+        delete shared.load();
+      });
+      reader.join();
+      owner.join();
+    };
+  };
+  EXPECT_TRUE(no_race(body(true)));
+  EXPECT_FALSE(portfolio(race_checked(body(false))));
+}
+
+// Danger: a path is looked up while another thread makes it: the look-up sees the cell before its name and parent.
+TEST(EngineRaces, APathThatIsJustBeingMadeIsReadAsAWhole) {
+  EXPECT_TRUE(no_race([] {
+    Store<P> store({.backoff = false, .ticket = false});
+    P::thread maker([&] { static_cast<void>(store.key("a.b")); });
+    P::thread reader([&] {
+      require(!store.snapshot().read("a.b"), "nothing was written");
+      static_cast<void>(store.snapshot().read("a"));
+    });
+    maker.join();
+    reader.join();
+  }));
+}
+
+// Danger: the table of paths grows while another thread looks one up.
+TEST(EngineRaces, ATableThatGrowsIsReadAsAWhole) {
+  EXPECT_TRUE(no_race(
+      [] {
+        Store<P> store({.backoff = false, .ticket = false});
+        for (int i = 0; i < 32; ++i) static_cast<void>(store.key("k" + std::to_string(i)));
+        P::thread maker([&] { static_cast<void>(store.key("one.more")); });
+        P::thread reader([&] { require(store.key("k7").path() == "k7", "the path that it was asked for"); });
+        maker.join();
+        reader.join();
+      },
+      {.executions = 100}));
+}
+
+// Danger: a snapshot follows a chain of old values and texts whose nodes commits make, unlink and free.
+TEST(EngineRaces, OldValuesAndTextsAreReadOnlyWhileTheyLive) {
+  for (const bool weak : {false, true}) {
+    EXPECT_TRUE(no_race(
+        [] {
+          Store<P> store({.backoff = false, .ticket = false});
+          store.compare_and_swap(0, WriteSet{}.set("x", "one"));
+          P::thread writer([&] {
+            store.compare_and_swap(1, WriteSet{}.set("x", "two"));
+            store.compare_and_swap(2, WriteSet{}.set("x", 3));
+            store.reclaim();
+          });
+          P::thread reader([&] {
+            const auto snapshot = store.snapshot();
+            const auto first = snapshot.read("x");
+            require(first.has_value() && first == snapshot.read("x"), "a snapshot reads the same twice");
+          });
+          writer.join();
+          reader.join();
+        },
+        {.weak_memory = weak}));
+  }
+}
+
+// Danger: two commits, one of which waits for the cells of the other, each with plain data of their cells.
+TEST(EngineRaces, CommitsHandCellsToOneAnother) {
+  for (const bool weak : {false, true}) {
+    EXPECT_TRUE(no_race(
+        [] {
+          Store<P> store({.backoff = false, .ticket = false});
+          store.compare_and_swap(0, WriteSet{}.set("x", "one").set("y", 1));
+          const auto snapshot = store.snapshot();
+          const auto work = [&](int which) {
+            auto worker = store.worker();
+            auto process = store.process("p", {.outputs = {"x", "y"}}, [which](Context<P>& context) {
+              context.set("x", "text " + std::to_string(which));
+              context.set("y", context.read("y")->integer() + 1);
+            });
+            require(store.execute(worker, process).committed(), "it is committed in the end");
+          };
+          P::thread a([&] { work(1); });
+          P::thread b([&] { work(2); });
+          a.join();
+          b.join();
+          require(store.read("y")->integer() == 3, "no increment is lost");
+          require(snapshot.read("y")->integer() == 1, "the snapshot stays where it is");
+        },
+        {.executions = 300, .weak_memory = weak}));
+  }
+}
+
+// Danger: the turns of workers with priority share a queue, leases and reservations.
+TEST(EngineRaces, TurnsHandTheQueueToOneAnother) {
+  for (const Policy policy : {Policy::ticket, Policy::key_queue}) {
+    EXPECT_TRUE(no_race(
+        [policy] {
+          Store<P> store({.backoff = false, .policy = policy, .ticket_threshold = 1});
+          const auto work = [&] {
+            auto worker = store.worker();
+            auto process = store.process("p", {.outputs = {"x"}}, [](Context<P>& context) {
+              const auto x = context.read("x");
+              context.set("x", (x ? x->integer() : 0) + 1);
+            });
+            require(store.execute(worker, process).committed(), "it is committed in the end");
+          };
+          P::thread a(work);
+          P::thread b(work);
+          P::thread c(work);
+          a.join();
+          b.join();
+          c.join();
+          require(store.read("x")->integer() == 3, "no increment is lost");
+        },
+        {.executions = 300}));
+  }
+}
+
+}  // namespace
+}  // namespace touchstone::harness::explore
