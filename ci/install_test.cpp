@@ -22,7 +22,7 @@ class Install : public testing::Test {
  protected:
   Install() : base_(testing::TempDir() + "install." + std::to_string(::getpid())) {
     fs::create_directories(base_ / "bin");
-    for (const char* tool : {"bash", "sed", "dirname", "mktemp", "rm", "cat", "env"})
+    for (const char* tool : {"bash", "sed", "dirname", "mktemp", "rm", "cat", "env", "mv", "chmod"})
       fs::create_symlink(fs::canonical(fs::path("/usr/bin") / tool), base_ / "bin" / tool);
     stand_in("id", "echo 1000");
     stand_in("apt-get", "echo \"apt-get $*\" >>" + (base_ / "calls").string());
@@ -37,8 +37,9 @@ class Install : public testing::Test {
   }
 
   int run() {
-    const std::string command =
-        "PATH='" + (base_ / "bin").string() + "' bash '" TOUCHSTONE_TOP "/ci/install' 2>&1 </dev/null";
+    const std::string command = "TOUCHSTONE_POLICY_RC='" + (base_ / "policy").string() + "' PATH='" +
+                                (base_ / "bin").string() +
+                                "' bash '" TOUCHSTONE_TOP "/ci/install' 2>&1 </dev/null";
     FILE* pipe = ::popen(command.c_str(), "r");
     std::array<char, 4096> buffer;
     while (std::size_t n = std::fread(buffer.data(), 1, buffer.size(), pipe))
@@ -85,6 +86,22 @@ TEST_F(Install, InstallsThroughSudoThatAsksNothing) {
   stand_in("sudo", "[[ $1 == -n ]] && exit 0; exec \"$@\"");
   EXPECT_EQ(run(), 0) << output_;
   EXPECT_EQ(calls_, "apt-get update\napt-get install -y --no-install-recommends ninja-build\n");
+}
+
+// The danger: a package starts the server that it brings, which then listens on the developer's machine; or a policy of the
+// machine's own is lost.
+TEST_F(Install, LetsNoPackageStartAServerAndPutsTheMachinesPolicyBack) {
+  stand_in("dpkg-query", kWithoutNinja);
+  stand_in("id", "echo 0");
+  stand_in("apt-get", "[[ $1 == install ]] && cat " + (base_ / "policy").string() + " >>" +
+                          (base_ / "calls").string() + "; true");
+  EXPECT_EQ(run(), 0) << output_;
+  EXPECT_NE(calls_.find("exit 101"), std::string::npos) << calls_;
+  EXPECT_FALSE(fs::exists(base_ / "policy"));
+  std::ofstream(base_ / "policy") << "the machine's own\n";
+  EXPECT_EQ(run(), 0) << output_;
+  std::ifstream policy(base_ / "policy");
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(policy), {}), "the machine's own\n");
 }
 
 TEST_F(Install, SaysWhatToRunWhenTheNetworkIsAway) {

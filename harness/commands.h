@@ -22,6 +22,8 @@ inline constexpr int kExitCannotWrite = 73;
 void add_check_command(CLI::App& app, int& exit_status);
 void add_convert_command(CLI::App& app, int& exit_status);
 void add_doctor_command(CLI::App& app, int& exit_status);
+/// Also makes servers known to verify and replay.
+void add_engines_command(CLI::App& app, int& exit_status);
 void add_explore_command(CLI::App& app, int& exit_status);
 void add_reap_command(CLI::App& app, int& exit_status);
 

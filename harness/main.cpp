@@ -26,6 +26,7 @@ int run(int argc, char** argv) {
   add_check_command(app, exit_status);
   add_convert_command(app, exit_status);
   add_doctor_command(app, exit_status);
+  add_engines_command(app, exit_status);
   add_explore_command(app, exit_status);
   add_reap_command(app, exit_status);
   add_replay_command(app, exit_status);

@@ -2,6 +2,7 @@
 
 #include "harness/foreign/foreign_engine.h"
 #include "harness/reference_engine.h"
+#include "harness/servers/server_claims.h"
 #include "harness/simple_engine.h"
 #include "stress/claims/fault_claims.h"
 #include "stress/claims/history_claims.h"
@@ -42,6 +43,8 @@ std::optional<ClaimRegistry> claims_of(std::string_view engine) {
     stress::add_ticket_claims(registry);
     stress::add_schedule_claims(registry);
     stress::add_segment_claims(registry);
+  } else if (auto servers = claims_of_servers != nullptr ? claims_of_servers(engine) : std::nullopt) {
+    return servers;
   } else if (names_foreign(std::string(engine))) {
     add_foreign_claims(registry, std::string(engine));
   } else {

@@ -1,0 +1,236 @@
+#include "harness/servers/etcd.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "engine/etcd/http_connection.h"
+#include "harness/foreign/command_host.h"
+#include "harness/servers/server_process.h"
+
+namespace touchstone::harness {
+namespace {
+
+using Json = nlohmann::json;
+using engine::HttpConnection;
+using engine::HttpFailure;
+
+constexpr const char* kWrites = "compares what it writes";
+constexpr const char* kAll = "compares what it reads and writes";
+constexpr const char* kNone = "compares nothing";
+constexpr const char* kStale = "reads from followers";
+
+std::string base64(const std::string& bytes) {
+  static constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string text;
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    std::uint32_t group = 0;
+    for (std::size_t j = 0; j < 3; ++j)
+      group = group << 8U | (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0U);
+    for (std::size_t j = 0; j < 4; ++j)
+      text += i + j > bytes.size() ? '=' : kDigits[(group >> (18 - 6 * j)) & 63U];
+  }
+  return text;
+}
+
+std::string from_base64(const std::string& text) {
+  std::string bytes;
+  std::uint32_t group = 0;
+  int bits = 0;
+  for (const char c : text) {
+    const int digit = c >= 'A' && c <= 'Z'   ? c - 'A'
+                      : c >= 'a' && c <= 'z' ? c - 'a' + 26
+                      : c >= '0' && c <= '9' ? c - '0' + 52
+                      : c == '+'             ? 62
+                      : c == '/'             ? 63
+                                             : -1;
+    if (digit < 0) continue;
+    group = group << 6U | static_cast<std::uint32_t>(digit);
+    if ((bits += 6) < 8) continue;
+    bits -= 8;
+    bytes += static_cast<char>(group >> bits & 0xFFU);
+  }
+  return bytes;
+}
+
+class EtcdSession : public Session {
+ public:
+  EtcdSession(const EtcdAddress& node, std::uint16_t port, std::string level)
+      : connection_(node.host, port, std::chrono::seconds(3)), level_(std::move(level)) {}
+
+  void begin() override {
+    revision_.clear();
+    read_.clear();
+    written_.clear();
+  }
+
+  std::optional<std::string> read(const std::string& key) override {
+    Json request = {{"key", base64(key)}};
+    if (!revision_.empty()) request["revision"] = revision_;
+    if (level_ == kStale) request["serializable"] = true;
+    Json answer;
+    try {
+      answer = ask("/v3/kv/range", request);
+    } catch (const HttpFailure& why) {
+      throw Unreachable(why.what());  // a read changes nothing
+    }
+    if (revision_.empty()) revision_ = answer.at("header").at("revision");
+    const bool absent = !answer.contains("kvs");
+    read_[key] = absent ? "0" : answer.at("kvs").at(0).at("mod_revision").get<std::string>();
+    if (absent) return std::nullopt;
+    return from_base64(answer.at("kvs").at(0).value("value", ""));
+  }
+
+  void write(const std::string& key, const std::string& value) override { written_[key] = value; }
+
+  bool commit() override {
+    if (written_.empty()) return true;  // it read one revision
+    Json compares = Json::array(), puts = Json::array();
+    for (const auto& [key, revision] : read_) {
+      if (level_ == kNone || (level_ != kAll && written_.count(key) == 0)) continue;
+      compares.push_back(
+          {{"key", base64(key)}, {"target", "MOD"}, {"result", "EQUAL"}, {"mod_revision", revision}});
+    }
+    for (const auto& [key, value] : written_)
+      puts.push_back({{"request_put", {{"key", base64(key)}, {"value", base64(value)}}}});
+    try {
+      return ask("/v3/kv/txn", {{"compare", compares}, {"success", puts}}).value("succeeded", false);
+    } catch (const HttpFailure& why) {
+      if (!why.sent) throw Unreachable(why.what());
+      throw OutcomeUnknown(why.what());
+    }
+  }
+
+  void remove_all() {
+    try {
+      ask("/v3/kv/deleterange", {{"key", "AA=="}, {"range_end", "AA=="}});
+    } catch (const HttpFailure& why) {
+      throw Unreachable(why.what());
+    }
+  }
+
+ private:
+  Json ask(const char* path, const Json& request) {
+    const auto response = connection_.post(path, request.dump());
+    const Json answer = Json::parse(response.body, nullptr, false);
+    // No leader, a timeout, a node that is starting: whatever it was, it may have been proposed.
+    if (response.status != 200 || !answer.is_object() || !answer.contains("header"))
+      throw HttpFailure(fmt::format("{} {}", response.status, response.body), true);
+    return answer;
+  }
+
+  HttpConnection connection_;
+  const std::string level_;
+  std::string revision_;
+  std::map<std::string, std::string> read_;  ///< key to mod_revision
+  std::map<std::string, std::string> written_;
+};
+
+class EtcdServer : public Server {
+ public:
+  EtcdServer(const std::filesystem::path& directory, std::vector<EtcdAddress> nodes)
+      : nodes_(std::move(nodes)) {
+    std::vector<std::uint16_t> peer_ports;
+    std::string cluster;
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+      ports_.push_back(free_port());
+      peer_ports.push_back(free_port());
+      cluster += fmt::format("{}n{}={}", i == 0 ? "" : ",", i, url(i, peer_ports[i]));
+    }
+    const auto program = program_path("etcd");
+    if (!program) throw ServerFailure("no program is named etcd");
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+      const std::string name = fmt::format("n{}", i);
+      const std::string client = url(i, ports_[i]), peer = url(i, peer_ports[i]);
+      processes_.push_back(std::make_unique<ServerProcess>(
+          std::vector<std::string>{*program,
+                                   "--name",
+                                   name,
+                                   "--data-dir",
+                                   (directory / name).string(),
+                                   "--listen-client-urls",
+                                   client,
+                                   "--advertise-client-urls",
+                                   client,
+                                   "--listen-peer-urls",
+                                   peer,
+                                   "--initial-advertise-peer-urls",
+                                   peer,
+                                   "--initial-cluster",
+                                   cluster,
+                                   "--heartbeat-interval",
+                                   "50",
+                                   "--election-timeout",
+                                   "500",
+                                   "--logger",
+                                   "zap",
+                                   "--log-level",
+                                   "warn"},
+          directory / (name + ".log"), ChildOptions{.network = nodes_[i].network}));
+    }
+    for (std::size_t i = 0; i < nodes_.size(); ++i)
+      processes_[i]->wait_until([&] { return answers(static_cast<int>(i)); });
+  }
+
+  std::unique_ptr<Session> session(const ServerLevel& level, int client) override {
+    return connect(level.name, client);
+  }
+
+  void clear() override { connect(kAll, 0)->remove_all(); }
+
+  std::vector<ServerProcess*> processes() override {
+    std::vector<ServerProcess*> all;
+    for (const auto& process : processes_) all.push_back(process.get());
+    return all;
+  }
+
+ private:
+  std::string url(std::size_t node, std::uint16_t port) const {
+    return fmt::format("http://{}:{}", nodes_[node].host, port);
+  }
+
+  std::unique_ptr<EtcdSession> connect(const std::string& level, int client) {
+    const auto node = static_cast<std::size_t>(client) % nodes_.size();
+    return std::make_unique<EtcdSession>(nodes_[node], ports_[node], level);
+  }
+
+  /// A linearizable read needs a leader.
+  bool answers(int node) {
+    try {
+      const auto session = connect(kAll, node);
+      session->begin();
+      session->read("ready");
+      return true;
+    } catch (const Unreachable&) {
+      return false;
+    }
+  }
+
+  const std::vector<EtcdAddress> nodes_;
+  std::vector<std::uint16_t> ports_;
+  std::vector<std::unique_ptr<ServerProcess>> processes_;
+};
+
+}  // namespace
+
+std::vector<ServerLevel> etcd_levels(bool cluster) {
+  std::vector<ServerLevel> levels = {
+      {kWrites, "transactions: strict serializable; here only the writes' mod_revision is compared", "",
+       model::Level::kStrongSnapshot},
+      {kAll, "transactions: strict serializable", ""},
+      {kNone, "puts: atomic", "a transaction without its compare", model::Level::kStrongSnapshot}};
+  if (cluster)
+    levels.push_back({kStale, "serializable reads: may be stale", "a stale read from a follower",
+                      model::Level::kStrongSnapshot, true});
+  return levels;
+}
+
+std::unique_ptr<Server> start_etcd(const std::filesystem::path& directory,
+                                   const std::vector<EtcdAddress>& nodes) {
+  return std::make_unique<EtcdServer>(directory, nodes);
+}
+
+}  // namespace touchstone::harness

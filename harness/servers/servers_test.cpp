@@ -1,0 +1,123 @@
+// Servers that others wrote, each once: what it documents holds, also under faults, and each adapter's planted bug is named.
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <regex>
+#include <string>
+
+#include "harness/tool_run.h"
+
+namespace touchstone::harness {
+namespace {
+
+class Servers : public testing::Test {
+ protected:
+  Servers() : out_(testing::TempDir() + "servers." + std::to_string(::getpid())) {}
+  ~Servers() override { std::filesystem::remove_all(out_); }
+
+  /// The report of `verify`; null when the server is not here.
+  nlohmann::json verify(const std::string& words) {
+    const ToolRun run = run_shell("'" TOUCHSTONE_TOOL "' verify --json --budget 1s --out " + out_.string() +
+                                  " --engine " + words + " 2>/dev/null");
+    output_ = run.output;
+    if (run.status == 65) return nullptr;
+    return nlohmann::json::parse(run.output, nullptr, false);
+  }
+
+  void keeps_what_it_documents(const std::string& server, std::size_t claims) {
+    const auto report = verify(server);
+    if (report.is_null()) GTEST_SKIP() << "expected skip: this build or machine is without " << server;
+    ASSERT_TRUE(report.is_object()) << output_;
+    EXPECT_EQ(report.at("claims").size(), claims);
+    for (const auto& claim : report.at("claims")) {
+      // Not every machine gives a file system or hosts of their own.
+      const std::string reason = claim.at("reason");
+      if (reason.find("of its own") != std::string::npos || reason.find("of their own") != std::string::npos)
+        continue;
+      EXPECT_EQ(claim.at("verdict"), "held") << claim;
+      EXPECT_GT(claim.at("tried").at("operations"), 0) << claim;
+    }
+  }
+
+  /// The one claim fails, and its reason names what is missing from the adapter.
+  void shows_its_bug(const std::string& server, const std::string& claim, const char* named) {
+    const auto report = verify(server + "+bugs --claim " + claim);
+    if (report.is_null()) GTEST_SKIP() << "expected skip: this build or machine is without " << server;
+    ASSERT_TRUE(report.is_object()) << output_;
+    const auto& it = report.at("claims").at(0);
+    const std::string reason = it.at("reason");
+    if (reason.find("of their own") != std::string::npos)
+      GTEST_SKIP() << "expected skip: this machine gives no network namespaces: " << reason;
+    EXPECT_EQ(it.at("verdict"), "violated") << it;
+    EXPECT_TRUE(std::regex_search(reason, std::regex(named))) << reason;
+    EXPECT_NE(it.at("replay").get<std::string>().find("--engine " + server + "+bugs"), std::string::npos)
+        << it;
+  }
+
+  const std::filesystem::path out_;
+  std::string output_;
+};
+
+constexpr const char* kLost = "lost update|incompatible";
+
+TEST_F(Servers, EtcdKeepsWhatItDocuments) {
+  keeps_what_it_documents("etcd", 7);
+}
+
+TEST_F(Servers, AClusterOfEtcdKeepsWhatItDocumentsAlsoWhenItsHostsAreParted) {
+  keeps_what_it_documents("etcd3", 8);
+}
+
+TEST_F(Servers, RedisKeepsWhatItDocuments) {
+  keeps_what_it_documents("redis", 7);
+}
+
+TEST_F(Servers, PostgresKeepsWhatItDocuments) {
+  keeps_what_it_documents("postgres", 9);
+}
+
+TEST_F(Servers, RocksdbKeepsWhatItDocuments) {
+  keeps_what_it_documents("rocksdb", 4);
+}
+
+TEST_F(Servers, ATransactionOfEtcdWithoutItsCompareIsNamed) {
+  shows_its_bug("etcd", "I1", kLost);
+}
+
+TEST_F(Servers, AStaleReadFromAFollowerIsNamed) {
+  shows_its_bug("etcd3", "N4", "not linearizable|stale read");
+}
+
+TEST_F(Servers, AMissingWatchIsNamed) {
+  shows_its_bug("redis", "I1", kLost);
+}
+
+TEST_F(Servers, AVersionColumnThatIsNotComparedIsNamed) {
+  shows_its_bug("postgres", "I1", kLost);
+}
+
+TEST_F(Servers, ALostSnapshotIsNamed) {
+  shows_its_bug("rocksdb", "I1", kLost);
+}
+
+TEST_F(Servers, TheTableIsWrittenBetweenTheMarksOfItsPage) {
+  std::filesystem::create_directories(out_);
+  const std::string page = (out_ / "page.md").string();
+  const std::string engines = "'" TOUCHSTONE_TOOL "' engines --server rocksdb --rounds 1 --table ";
+  EXPECT_EQ(run_shell("echo none > " + page + "; " + engines + page).status, 64);
+  const ToolRun run =
+      run_shell("printf 'before\\n<!-- generated: begin -->\\nold\\n<!-- generated: end -->\\nafter\\n' > " +
+                page + "; " + engines + page + "; cat " + page);
+  if (run.output.find("no server here") != std::string::npos)
+    GTEST_SKIP() << "expected skip: this build is without rocksdb";
+  EXPECT_NE(run.output.find("before\n<!-- generated: begin -->\nSeed 0x"), std::string::npos) << run.output;
+  EXPECT_NE(run.output.find("| RocksDB | with a snapshot |"), std::string::npos) << run.output;
+  EXPECT_NE(run.output.find("<!-- generated: end -->\nafter\n"), std::string::npos) << run.output;
+  EXPECT_EQ(run.output.find("old\n"), std::string::npos) << run.output;
+}
+
+}  // namespace
+}  // namespace touchstone::harness
