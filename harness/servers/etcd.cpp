@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "engine/etcd/base64.h"
 #include "engine/etcd/http_connection.h"
 #include "harness/foreign/command_host.h"
 #include "harness/servers/server_process.h"
@@ -23,39 +24,6 @@ constexpr const char* kAll = "compares what it reads and writes";
 constexpr const char* kNone = "compares nothing";
 constexpr const char* kStale = "reads from followers";
 
-std::string base64(const std::string& bytes) {
-  static constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    std::uint32_t group = 0;
-    for (std::size_t j = 0; j < 3; ++j)
-      group = group << 8U | (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0U);
-    for (std::size_t j = 0; j < 4; ++j)
-      text += i + j > bytes.size() ? '=' : kDigits[(group >> (18 - 6 * j)) & 63U];
-  }
-  return text;
-}
-
-std::string from_base64(const std::string& text) {
-  std::string bytes;
-  std::uint32_t group = 0;
-  int bits = 0;
-  for (const char c : text) {
-    const int digit = c >= 'A' && c <= 'Z'   ? c - 'A'
-                      : c >= 'a' && c <= 'z' ? c - 'a' + 26
-                      : c >= '0' && c <= '9' ? c - '0' + 52
-                      : c == '+'             ? 62
-                      : c == '/'             ? 63
-                                             : -1;
-    if (digit < 0) continue;
-    group = group << 6U | static_cast<std::uint32_t>(digit);
-    if ((bits += 6) < 8) continue;
-    bits -= 8;
-    bytes += static_cast<char>(group >> bits & 0xFFU);
-  }
-  return bytes;
-}
-
 class EtcdSession : public Session {
  public:
   EtcdSession(const EtcdAddress& node, std::uint16_t port, std::string level)
@@ -68,7 +36,7 @@ class EtcdSession : public Session {
   }
 
   std::optional<std::string> read(const std::string& key) override {
-    Json request = {{"key", base64(key)}};
+    Json request = {{"key", engine::to_base64(key)}};
     if (!revision_.empty()) request["revision"] = revision_;
     if (level_ == kStale) request["serializable"] = true;
     Json answer;
@@ -81,7 +49,7 @@ class EtcdSession : public Session {
     const bool absent = !answer.contains("kvs");
     read_[key] = absent ? "0" : answer.at("kvs").at(0).at("mod_revision").get<std::string>();
     if (absent) return std::nullopt;
-    return from_base64(answer.at("kvs").at(0).value("value", ""));
+    return engine::from_base64(answer.at("kvs").at(0).value("value", ""));
   }
 
   void write(const std::string& key, const std::string& value) override { written_[key] = value; }
@@ -91,11 +59,14 @@ class EtcdSession : public Session {
     Json compares = Json::array(), puts = Json::array();
     for (const auto& [key, revision] : read_) {
       if (level_ == kNone || (level_ != kAll && written_.count(key) == 0)) continue;
-      compares.push_back(
-          {{"key", base64(key)}, {"target", "MOD"}, {"result", "EQUAL"}, {"mod_revision", revision}});
+      compares.push_back({{"key", engine::to_base64(key)},
+                          {"target", "MOD"},
+                          {"result", "EQUAL"},
+                          {"mod_revision", revision}});
     }
     for (const auto& [key, value] : written_)
-      puts.push_back({{"request_put", {{"key", base64(key)}, {"value", base64(value)}}}});
+      puts.push_back(
+          {{"request_put", {{"key", engine::to_base64(key)}, {"value", engine::to_base64(value)}}}});
     try {
       return ask("/v3/kv/txn", {{"compare", compares}, {"success", puts}}).value("succeeded", false);
     } catch (const HttpFailure& why) {
