@@ -111,12 +111,14 @@ void sort_unique(std::vector<Cell<P>*>& cells) {
 /// only what a caller asks for; the committer gets its leaves, each a write of its own (engine/writes.h).
 template <Platform P>
 struct Write {
+  static constexpr std::uint8_t kUnnamed = 2, kUnchanged = 4;
+
   enum Role : std::uint8_t {
-    put,        ///< it is written
-    covered,    ///< it is written, each time after a cell above it, which wipes the scalars there
-    wiped,      ///< its scalar goes, because a cell above it is written
-    footprint,  ///< it must be unchanged
-    below       ///< a descendant of a cell in the set
+    put = 0,           ///< it is written
+    covered = 1,       ///< it is written, each time after a cell above it, which wipes the scalars there
+    wiped = kUnnamed,  ///< its scalar goes, because a cell above it is written
+    footprint = kUnchanged,         ///< it must be unchanged
+    below = kUnnamed | kUnchanged,  ///< a descendant of a cell in the set
   };
 
   Write(Cell<P>* to, Datum<P>&& what) : cell(to), datum(std::move(what)) {}
@@ -124,14 +126,14 @@ struct Write {
   Write(Cell<P>* held, Role why) : cell(held), role(why) {}
 
   bool is_put() const { return role <= covered; }
-  bool is_named() const { return is_put() || role == footprint; }
-  bool changes() const { return role <= wiped; }
+  bool is_named() const { return (role & kUnnamed) == 0; }
+  bool changes() const { return (role & kUnchanged) == 0; }
 
   Cell<P>* cell;
-  Datum<P> datum;
-  std::uint64_t word = 0;   ///< as it was before the lock; from the install on, what it becomes
-  std::uint32_t order = 0;  ///< of the write in its set
+  [[no_unique_address]] Datum<P> datum;
   Role role = put;
+  std::uint32_t order = 0;  ///< of the write in its set
+  std::uint64_t word = 0;   ///< as it was before the lock; from the install on, what it becomes
 };
 
 }  // namespace touchstone::engine

@@ -69,11 +69,11 @@ class Committer {
       : clock_(clock), gate_(gate), reclaimer_(reclaimer), strict_(mode == Mode::strict) {}
 
   /// One attempt. `claim` may be null. std::bad_alloc leaves everything as it was.
-  Outcome attempt(const CommitRequest<P>& request, Slot<P>& mine, const Claim<P>* claim) {
+  [[gnu::noinline]] Outcome attempt(const CommitRequest<P>& request, Slot<P>& mine, const Claim<P>* claim) {
     const Phase phase(mine);
     while (true) {
       Locks locks(request.cells);
-      locks.plan(request.footprint);
+      if (!request.footprint.empty()) locks.plan(request.footprint);
       P::fault_point("commit:begin");
       const Outcome outcome = try_once(request, mine, claim, locks);
       if (locks.blocked_by == nullptr) return outcome;
@@ -124,7 +124,7 @@ class Committer {
     Locks& operator=(const Locks&) = delete;
 
     /// Adds what must be unchanged and is not written. Both are in id order.
-    void plan(std::span<Cell<P>* const> footprint) {
+    [[gnu::noinline]] void plan(std::span<Cell<P>* const> footprint) {
       const std::size_t known = cells.size();
       std::size_t i = 0;
       for (Cell<P>* cell : footprint) {
@@ -167,12 +167,9 @@ class Committer {
       return held != cells.end() && held->cell == cell ? &*held : nullptr;
     }
 
-    /// L4; after the install the words are the new ones.
-    void release() {
-      for (Write<P>& held : std::span(cells.data(), locked)) {
-        // Release: partner is whoever reads or locks the cell next.
-        held.cell->word.store(held.word, std::memory_order_release);
-      }
+    /// L4.
+    [[gnu::always_inline]] void release() {
+      for (Write<P>& held : std::span(cells.data(), locked)) unlock(held);
       locked = 0;
     }
 
@@ -182,8 +179,8 @@ class Committer {
     Cell<P>* blocked_by = nullptr;  ///< a locked ancestor
   };
 
-  [[gnu::flatten]] Outcome try_once(const CommitRequest<P>& request, Slot<P>& mine, const Claim<P>* claim,
-                                    Locks& locks) {
+  [[gnu::always_inline]] Outcome try_once(const CommitRequest<P>& request, Slot<P>& mine,
+                                          const Claim<P>* claim, Locks& locks) {
     if (const Write<P>* changed = lock_all(request.expected, locks)) {
       return conflict_or_busy(changed->cell, word::version(changed->word), request, claim);
     }
@@ -191,7 +188,8 @@ class Committer {
     if (const Bar<P> bar = gate_.bar(request.footprint, request.cells, claim)) return busy(bar);
     P::fault_point("commit:admitted");
 
-    const Ancestors above = look_at_ancestors(locks);
+    Ancestors above;
+    if (!glance_at_ancestors(locks, above)) above = look_at_ancestors(locks);
     if (locks.blocked_by != nullptr) return {.kind = Outcome::busy};
     prepare_values(locks, mine);
 
@@ -215,7 +213,7 @@ class Committer {
   }
 
   /// Step 2. Returns the first cell whose own word is already newer than expected: nothing more needs locking then.
-  const Write<P>* lock_all(Version expected, Locks& locks) {
+  [[gnu::always_inline]] const Write<P>* lock_all(Version expected, Locks& locks) {
     for (std::size_t all = locks.cells.size(); locks.locked != all;) {
       Write<P>& held = locks.cells[locks.locked];
       held.word = lock(*held.cell);
@@ -226,12 +224,17 @@ class Committer {
     return nullptr;
   }
 
-  static std::uint64_t lock(Cell<P>& cell) {
+  [[gnu::always_inline]] static std::uint64_t lock(Cell<P>& cell) {
     std::uint64_t seen = cell.word.load();
     while (true) {
       if (word::locked(seen)) seen = P::await(cell.word, [](std::uint64_t w) { return !word::locked(w); });
       if (cell.word.compare_exchange_strong(seen, seen | word::kLocked)) return seen;
     }
+  }
+
+  static void unlock(const Write<P>& held) {
+    // Release: partner is whoever reads or locks the cell next.
+    held.cell->word.store(held.word, std::memory_order_release);
   }
 
   struct Ancestors {
@@ -250,8 +253,23 @@ class Committer {
     }
   };
 
+  /// Step 4 where every ancestor is free and holds no scalar; false if one is not.
+  [[gnu::always_inline]] static bool glance_at_ancestors(const Locks& locks, Ancestors& above) {
+    const Cell<P>* looked_from = nullptr;  // siblings have the same ancestors
+    for (const Write<P>& held : locks.cells) {
+      if (!held.is_named() || held.cell->parent == looked_from) continue;
+      looked_from = held.cell->parent;
+      for (const Cell<P>* cell = looked_from; cell->parent != nullptr; cell = cell->parent) {
+        const std::uint64_t seen = cell->word.load();  // L2
+        if (word::locked(seen) || word::scalar(seen)) return false;
+        above.note(cell, word::version(seen));
+      }
+    }
+    return true;
+  }
+
   /// Step 4. A scalar above a covered put is its cover's affair; ancestors in the lock set were compared when they were locked.
-  Ancestors look_at_ancestors(Locks& locks) {
+  [[gnu::noinline]] static Ancestors look_at_ancestors(Locks& locks) {
     Ancestors above;
     const Cell<P>* looked_from = nullptr;  // siblings have the same ancestors
     bool looked_for_scalars = false;
@@ -279,7 +297,7 @@ class Committer {
   }
 
   /// Finds the scalars that puts wipe, and the memory that install() needs, before anything changes (L4).
-  void prepare_values(Locks& locks, Slot<P>& mine) {
+  [[gnu::always_inline]] void prepare_values(Locks& locks, Slot<P>& mine) {
     reclaimer_.reserve(locks.has_interior ? find_wiped(locks) : locks.cells.size(), mine);
   }
 
@@ -308,7 +326,7 @@ class Committer {
   /// L5. Relaxed: the clock's read-modify-write that follows releases it; partner is the load of the clock in View. But a text's
   /// node is retired before its bits are replaced, so the mark is what keeps a late reader away from it: seq_cst, as R3 wants of
   /// an unlinking; partner is the load in View::settled after the store of `reading`.
-  static void announce(Locks& locks) {
+  [[gnu::always_inline]] static void announce(Locks& locks) {
     for (Write<P>& held : locks.cells) {
       if (!held.changes()) continue;
       const bool text = word::kind(held.word) == Kind::text;
@@ -317,22 +335,24 @@ class Committer {
     }
   }
 
-  Outcome install(Locks& locks, Slot<P>& mine, Version version, CommitPath path) {
+  [[gnu::always_inline]] Outcome install(Locks& locks, Slot<P>& mine, Version version, CommitPath path) {
     P::fault_point("commit:numbered");
     const bool wanted = reclaimer_.wanted();
     for (Write<P>& held : locks.cells) {
-      if (!held.changes()) continue;
-      reclaimer_.keep(*held.cell, held.word, version, wanted, mine);
-      held.word = word::make(version, put_bits(held, version, mine));
+      if (held.changes()) {
+        reclaimer_.keep(*held.cell, held.word, version, wanted, mine);
+        held.word = word::make(version, put_bits(held, version, mine));
+      }
+      unlock(held);  // a reader of this version still waits where it has not come yet (W2)
     }
+    locks.locked = 0;
     P::fault_point("commit:installed");
-    locks.release();
     (path == CommitPath::fast ? mine.counters.commits_fast : mine.counters.commits_merged).add(1);
     return {.kind = Outcome::committed, .path = path, .version = version};
   }
 
   /// Writes the value and returns its kind.
-  static Kind put_bits(Write<P>& held, Version version, Slot<P>& mine) {
+  [[gnu::always_inline]] static Kind put_bits(Write<P>& held, Version version, Slot<P>& mine) {
     const Kind kind = held.datum.kind();
     if (kind == Kind::none) return kind;
     if (kind == Kind::text) {
@@ -340,7 +360,8 @@ class Committer {
       mine.counters.nodes_made.add(1);
     }
     // Release: a reader that sees these bits (acquire) then sees the word marked or changed (W3).
-    held.cell->bits.store(held.datum.release().bits, std::memory_order_release);
+    held.cell->bits.store(held.datum.bits(), std::memory_order_release);
+    if (kind == Kind::text) held.datum.release();  // to the cell
     return kind;
   }
 

@@ -33,35 +33,33 @@ struct Node {
 
 /// A kind and bits that somebody else owns.
 struct Bits {
-  Kind kind = Kind::none;
   std::uint64_t bits = 0;
+  Kind kind = Kind::none;
 };
 
-inline Bits bits_of(bool v) {
-  return {Kind::boolean, v ? 1u : 0u};
+constexpr Bits bits_of(bool v) {
+  return {v ? 1u : 0u, Kind::boolean};
 }
-inline Bits bits_of(std::int64_t v) {
-  return {Kind::integer, static_cast<std::uint64_t>(v)};
+constexpr Bits bits_of(std::int64_t v) {
+  return {static_cast<std::uint64_t>(v), Kind::integer};
 }
-inline Bits bits_of(int v) {
+constexpr Bits bits_of(int v) {
   return bits_of(std::int64_t{v});
 }
-inline Bits bits_of(double v) {
-  return {Kind::real, std::bit_cast<std::uint64_t>(v)};
+constexpr Bits bits_of(double v) {
+  return {std::bit_cast<std::uint64_t>(v), Kind::real};
 }
 
-[[noreturn, gnu::cold]] inline void throw_bad_access() {
-  throw std::bad_variant_access();
-}
-
-/// Back from bits_of(); throws std::bad_variant_access if they are of another type.
 template <class T>
-T number_of(Bits from) {
-  if (from.kind != bits_of(T{}).kind) throw_bad_access();
+inline constexpr Kind kKindOf = bits_of(T{}).kind;
+
+/// Back from bits_of().
+template <class T>
+T number_of(std::uint64_t bits) {
   if constexpr (std::is_same_v<T, double>) {
-    return std::bit_cast<double>(from.bits);
+    return std::bit_cast<double>(bits);
   } else {
-    return static_cast<T>(from.bits);
+    return static_cast<T>(bits);
   }
 }
 
@@ -97,14 +95,14 @@ class Datum {
       node->text = *text;
       node->kind = Kind::text;
       node->bits = std::bit_cast<std::uint64_t>(node.get());
-      bits_ = {Kind::text, std::bit_cast<std::uint64_t>(node.release())};
+      bits_ = {std::bit_cast<std::uint64_t>(node.release()), Kind::text};
     } else {
       bits_ = std::visit(PlainBits{}, scalar);
     }
   }
 
   explicit Datum(Composite&& parts)
-      : bits_{Kind::composite, std::bit_cast<std::uint64_t>(new Composite(std::move(parts)))} {}
+      : bits_{std::bit_cast<std::uint64_t>(new Composite(std::move(parts))), Kind::composite} {}
 
   static Datum of(std::optional<Value>&& value) {
     if (!value) return Datum();
@@ -121,6 +119,7 @@ class Datum {
   }
 
   Kind kind() const { return bits_.kind; }
+  std::uint64_t bits() const { return bits_.bits; }
 
   std::optional<Value> value() const {
     if (kind() == Kind::composite) return Value(composite());
@@ -153,7 +152,7 @@ class Datum {
     }
   }
 
-  Bits bits_;
+  [[no_unique_address]] Bits bits_;
 };
 
 }  // namespace touchstone::engine

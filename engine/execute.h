@@ -60,8 +60,8 @@ class Execution {
   Execution(const Execution&) = delete;
   Execution& operator=(const Execution&) = delete;
 
-  void run() {
-    if (worker_.claimed()) worker_.join(reserved());  // it earned it by hand, perhaps for other paths
+  [[gnu::always_inline]] void run() {
+    if (worker_.claimed()) join_for_outputs();  // it earned it by hand, perhaps for other paths
     while (!ended()) {
       if (result_.effort.attempts >= limits_.attempts) {
         result_.outcome = AttemptsExhausted{};
@@ -91,19 +91,18 @@ class Execution {
   }
 
   /// Runs the body once and commits it. True if that ended the execution, with the outcome set.
-  [[gnu::flatten]] bool attempt() {
+  [[gnu::always_inline]] bool attempt() {
     ++result_.effort.attempts;
     worker_.counters().attempts.add(1);
-    View<P> view(*worker_.slot_, store_.epoch_);
-    Context<P> context(store_, process_, view, worker_.scratch_);
+    Context<P> context(store_, process_, *worker_.slot_, worker_.scratch_);
     run_body(context);
     if (context.refused_) return refuse(std::move(*context.refused_));
-    view.unpin();  // the commit needs the version only
+    context.view_.unpin();  // the commit needs the version only
     P::fault_point("execute:body_done");
-    return submit(context, view.version());
+    return submit(context, context.view_.version());
   }
 
-  void run_body(Context<P>& context) {
+  [[gnu::always_inline]] void run_body(Context<P>& context) {
     const BodyFrame<P> frame(&store_);
     const bool timed = worker_.failures_ > 0 || worker_.claimed();  // a first attempt need not know the time
     const Time begin = timed ? P::now() : Time{};
@@ -122,7 +121,7 @@ class Execution {
     return true;
   }
 
-  bool commit(Version version, CommitPath path) {
+  [[gnu::always_inline]] bool commit(Version version, CommitPath path) {
     worker_.succeeded(path);
     result_.outcome = Committed{version, path};
     if (!worker_.scratch_.effects.empty()) publish(version);
@@ -130,20 +129,24 @@ class Execution {
   }
 
   /// Commits an attempt, however often the gate sends it back. False: run the body again.
-  bool submit(const Context<P>& context, Version version) {
+  [[gnu::always_inline]] bool submit(const Context<P>& context, Version version) {
     Scratch<P>& scratch = worker_.scratch_;
     if (scratch.writes.empty() && context.spoiled_ == nullptr) return commit(version, CommitPath::empty);
-    if (auto refused = resolve(scratch.writes, store_.index_)) {
-      return refuse(std::move(*refused));
+    const bool plain = context.are_writes_plain();
+    if (!plain) {
+      if (auto refused = resolve(scratch.writes, store_.index_)) return refuse(std::move(*refused));
     }
-    const CommitRequest<P> request{version, footprint(), scratch.writes};
+    const bool all = plain && scratch.writes.size() == process_.outputs().size();
+    const CommitRequest<P> request{version, all ? std::span<Cell<P>* const>{} : footprint(), scratch.writes};
     while (true) {
       const auto outcome = context.spoiled_ != nullptr
                                ? store_.committer_.refuse(context.spoiled_, request, worker_.claim_if_any())
                                : store_.committer_.attempt(request, *worker_.slot_, worker_.claim_if_any());
+      if (outcome.kind == AttemptOutcome<P>::committed) [[likely]] {
+        return commit(outcome.version, outcome.path);
+      }
       switch (outcome.kind) {
         case AttemptOutcome<P>::committed:
-          return commit(outcome.version, outcome.path);
         case AttemptOutcome<P>::under_scalar:
           return refuse(under_scalar(outcome.below->path(), outcome.where->path()));
         case AttemptOutcome<P>::conflict:
@@ -158,26 +161,26 @@ class Execution {
   }
 
   /// The outputs, and with validate_reads what was read.
-  std::span<Cell<P>* const> footprint() {
-    std::vector<Cell<P>*>& reads = worker_.scratch_.footprint;
-    if (reads.empty()) return process_.outputs_;
-    reads.insert(reads.end(), process_.outputs_.begin(), process_.outputs_.end());
-    sort_unique(reads);
-    return reads;
+  [[gnu::noinline]] std::span<Cell<P>* const> footprint() {
+    std::vector<Cell<P>*>& cells = worker_.scratch_.footprint;
+    if (cells.empty()) return process_.outputs();
+    cells.insert(cells.end(), process_.outputs().begin(), process_.outputs().end());
+    sort_unique(cells);
+    return cells;
   }
 
-  /// What its turn reserves: all that its commit may have to validate.
-  std::vector<Cell<P>*> reserved() const {
-    std::vector<Cell<P>*> cells = process_.outputs_;
+  /// Its turn reserves all that its commit may have to validate.
+  [[gnu::noinline]] void join_for_outputs() {
+    std::vector<Cell<P>*> cells(process_.outputs().begin(), process_.outputs().end());
     if (store_.options_.validate_reads) {
       cells.insert(cells.end(), process_.inputs_.begin(), process_.inputs_.end());
       sort_unique(cells);
     }
-    return cells;
+    worker_.join(cells);
   }
 
   [[gnu::noinline]] void after_conflict(const AttemptOutcome<P>& outcome) {
-    if (worker_.conflicted(outcome.where)) return worker_.join(reserved());  // and no back-off
+    if (worker_.conflicted(outcome.where)) return join_for_outputs();  // and no back-off
     const StoreOptions& options = store_.options_;
     if (!options.backoff) return;
     const Backoff backoff{options.backoff_base, options.backoff_cap};
@@ -203,7 +206,7 @@ class Execution {
     while (TicketGate<P>::closed(bar.turn)) {
       if (store_.options_.ticket && turns_missed_ >= store_.options_.busy_limit) {
         worker_.counters().limit_joins.add(1);
-        worker_.join(reserved());
+        join_for_outputs();
         return false;
       }
       const auto now = store_.gate_.await_change(bar, next_check(), worker_.counters());
@@ -226,7 +229,7 @@ class Execution {
   }
 
   /// True when its turn has begun and everything admitted earlier has finished (E2).
-  bool await_turn() {
+  [[gnu::noinline]] bool await_turn() {
     const Time begin = P::now();
     const TicketStatus status = store_.gate_.await_turn(worker_.claim_, next_check(), worker_.counters());
     if (status == TicketStatus::none) {
@@ -275,14 +278,15 @@ class Execution {
     }
   }
 
-  void finish() {
+  [[gnu::always_inline]] void finish() {
     worker_.give_back();
     Effort& effort = result_.effort;
     effort.expiries = worker_.expiries_;
     Counters<P>& counters = worker_.counters();
+    const bool smooth = effort.conflicts == 0 && effort.waited == Duration(0);
     const auto conflicts = static_cast<std::size_t>(effort.conflicts);
-    counters.retries[std::min<std::size_t>(conflicts, kRetryBuckets - 1)].add(1);
-    counters.waits[log2_bucket<kWaitBuckets>(microseconds(effort.waited))].add(1);
+    counters.retries[smooth ? 0 : std::min<std::size_t>(conflicts, kRetryBuckets - 1)].add(1);
+    counters.waits[smooth ? 0 : log2_bucket<kWaitBuckets>(microseconds(effort.waited))].add(1);
   }
 
   Store<P>& store_;

@@ -48,8 +48,14 @@ class Process {
   friend class Execution;
 
   std::string name_;
-  std::vector<Cell<P>*> inputs_;   // in id order
-  std::vector<Cell<P>*> outputs_;  // in id order: the footprint
+  /// The footprint, in id order.
+  std::span<Cell<P>* const> outputs() const { return std::span(outputs_).first(outputs_.size() - kNulls); }
+
+  /// Behind the outputs, so that Context::is_output() need not look for their end.
+  static constexpr std::size_t kNulls = 2;
+
+  std::vector<Cell<P>*> inputs_;  // in id order
+  std::vector<Cell<P>*> outputs_ = std::vector<Cell<P>*>(kNulls);
   Body body_;
   const Store<P>* store_ = nullptr;
 };
@@ -118,7 +124,9 @@ class Context {
   std::optional<T> get(const Key<P>& key);
   template <class T>
   requires std::is_arithmetic_v<T>
-  void set(const Key<P>& key, T number) { write(store_.cell_of(key), bits_of(number)); }
+  [[gnu::always_inline]] void set(const Key<P>& key, T number) {
+    write(store_.cell_of(key), bits_of(number));
+  }
 
   /// Publishes an effect once, after this attempt's commit; never if it does not commit.
   void emit(std::string topic, Value payload) {
@@ -129,14 +137,16 @@ class Context {
   template <Platform Q>
   friend class Execution;
 
-  Context(Store<P>& store, const Process<P>& process, View<P>& view, Scratch<P>& scratch)
+  static constexpr std::uint64_t kNowhere = ~std::uint64_t{0};
+
+  [[gnu::always_inline]] Context(Store<P>& store, const Process<P>& process, Slot<P>& slot,
+                                 Scratch<P>& scratch)
       : store_(store),
         process_(process),
-        view_(view),
+        view_(slot, store.epoch_),
         scratch_(scratch),
         output_(process.outputs_.data()),
-        last_output_(output_ + process.outputs_.size()),
-        validates_reads_(store.options_.validate_reads) {
+        plain_above_(validates_reads() ? kNowhere : 0) {
     scratch_.writes.clear();
     scratch_.footprint.clear();
     scratch_.effects.clear();
@@ -144,11 +154,13 @@ class Context {
 
   /// A read that is validated later needs a cell, also of an absent path: else its creation would go unseen (a phantom). So
   /// does one that looks at the body's own writes.
-  bool needs_cells() const { return validates_reads_ || !scratch_.writes.empty(); }
+  bool needs_cells() const { return validates_reads() || !scratch_.writes.empty(); }
+
+  bool validates_reads() const { return store_.options_.validate_reads; }
 
   [[gnu::noinline]] std::optional<Value> read_cell(Cell<P>* cell) {
-    const bool of_outputs = is_output(cell) || covers(process_.outputs_, cell);
-    if (validates_reads_) {
+    const bool of_outputs = is_output(cell) || covers(process_.outputs(), cell);
+    if (validates_reads()) {
       if (!of_outputs && !covers(process_.inputs_, cell)) refuse(ErrorCode::undeclared_read, "reads", cell);
       scratch_.footprint.push_back(cell);
     }
@@ -187,17 +199,6 @@ class Context {
     return a == b || !a->is_leaf() || !b->is_leaf();
   }
 
-  /// Of a leaf that is an output itself. If all writes were of leaves with smaller ids none is below it (W5), and none above: a
-  /// cell above an output had children before the body began.
-  bool overlaps_writes(const Cell<P>* output) const {
-    return (!wrote_leaves_only_ || output->id <= highest_written_) && overlaps_any_write(output);
-  }
-
-  [[gnu::noinline]] bool overlaps_any_write(const Cell<P>* output) const {
-    const auto may = [output](const Write<P>& write) { return may_overlap(write.cell, output); };
-    return std::any_of(scratch_.writes.begin(), scratch_.writes.end(), may);
-  }
-
   std::optional<Value> read_pinned(const Cell<P>* cell) {
     pin();
     return view_.read(cell);
@@ -208,7 +209,7 @@ class Context {
     if (view_.pinned()) return;
     const Version before = view_.version();
     view_.pin();
-    for (const Cell<P>* output : process_.outputs_) check_unchanged(*output, before);
+    for (const Cell<P>* output : process_.outputs()) check_unchanged(*output, before);
   }
 
   void check_unchanged(const Cell<P>& cell, Version since) {
@@ -219,25 +220,32 @@ class Context {
   }
 
   template <class What>
-  void write(Cell<P>* cell, What&& what) {
-    if (!is_output(cell) && !covers(process_.outputs_, cell))
-      refuse(ErrorCode::undeclared_write, "writes", cell);
-    highest_written_ = std::max(highest_written_, cell->id);
-    wrote_leaves_only_ = wrote_leaves_only_ && cell->is_leaf();
+  [[gnu::always_inline]] void write(Cell<P>* cell, What&& what) {
+    bool plain = is_output(cell);
+    if (!plain && !covers(process_.outputs(), cell)) refuse(ErrorCode::undeclared_write, "writes", cell);
     scratch_.writes.emplace_back(cell, std::forward<What>(what));
+    plain =
+        plain && is_plain(cell) && cell->is_leaf() && scratch_.writes.back().datum.kind() != Kind::composite;
+    plain_above_ = plain ? cell->id : kNowhere;
   }
 
   /// True if `cell` itself is known to be declared: the output touched last, or the next one, as most bodies go through them.
   bool is_output(const Cell<P>* cell) {
-    if (output_ == last_output_) return false;
     if (*output_ == cell) return true;
-    if (output_ + 1 == last_output_ || output_[1] != cell) return false;
+    if (output_[1] != cell) return false;
     ++output_;
     return true;
   }
 
+  /// True if no earlier write has to do with this output, and nobody need know that it is read: only outputs were written that are
+  /// leaves, in id order. None of them is below it (W5), and none above: a cell above an output had children before the body began.
+  bool is_plain(const Cell<P>* output) const { return output->id > plain_above_; }
+
+  /// True if the writes are in id order, of outputs, of leaves, and none of a composite.
+  bool are_writes_plain() const { return plain_above_ != kNowhere; }
+
   /// True if `cell` or an ancestor of it is declared.
-  [[gnu::noinline]] static bool covers(const std::vector<Cell<P>*>& declared, const Cell<P>* cell) {
+  [[gnu::noinline]] static bool covers(std::span<Cell<P>* const> declared, const Cell<P>* cell) {
     for (; cell->parent != nullptr; cell = cell->parent) {
       if (std::binary_search(declared.begin(), declared.end(), cell, kById)) return true;
     }
@@ -319,14 +327,11 @@ class Context {
 
   Store<P>& store_;
   const Process<P>& process_;
-  View<P>& view_;
+  View<P> view_;
   Scratch<P>& scratch_;
-  Cell<P>* const* output_;  ///< where is_output() looks
-  Cell<P>* const* const last_output_;
-  const bool validates_reads_;
-  std::uint64_t highest_written_ = 0;  ///< id
-  bool wrote_leaves_only_ = true;      ///< when they were written
-  const Cell<P>* spoiled_ = nullptr;   ///< what had changed when a read gave up
+  Cell<P>* const* output_;            ///< where is_output() looks
+  std::uint64_t plain_above_;         ///< id: see is_plain()
+  const Cell<P>* spoiled_ = nullptr;  ///< what had changed when a read gave up
   std::optional<Rejected> refused_;
 };
 
@@ -334,12 +339,10 @@ template <Platform P>
 template <class T>
 std::optional<T> Context<P>::get(const Key<P>& key) {
   Cell<P>* cell = store_.cell_of(key);
-  const bool direct =
-      !validates_reads_ && !view_.pinned() && is_output(cell) && cell->is_leaf() && !overlaps_writes(cell);
-  if (!direct) return get_from_view<T>(cell);
-  const Bits bits = read_bits(*cell);
-  if (bits.kind == Kind::none) return std::nullopt;
-  return number_of<T>(bits);
+  std::uint64_t bits = 0;
+  if (is_output(cell) && is_plain(cell) && view_.read_at_once(*cell, kKindOf<T>, bits))
+    return number_of<T>(bits);
+  return get_from_view<T>(cell);
 }
 
 }  // namespace touchstone::engine

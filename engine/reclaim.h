@@ -63,7 +63,7 @@ class Reclaimer {
 
   /// Makes sure that keep() has the memory it needs for `values` values.
   static void reserve(std::size_t values, Slot<P>& mine) {
-    while (mine.spare.size() < values) mine.spare.push(new Node<P>);
+    if (mine.spare.size() < values) make_spares(values, mine);
   }
 
   /// True if a snapshot may want what a commit that has its version replaces (R2).
@@ -71,7 +71,8 @@ class Reclaimer {
 
   /// Disposes of the value of a locked cell that is about to be replaced at version `now`: into the chain if it is `wanted`, else
   /// away. Needs one reserved value.
-  void keep(Cell<P>& cell, std::uint64_t word, Version now, bool wanted, Slot<P>& mine) noexcept {
+  [[gnu::always_inline]] void keep(Cell<P>& cell, std::uint64_t word, Version now, bool wanted,
+                                   Slot<P>& mine) noexcept {
     // Relaxed: bits and chain are written under the cell's lock only, which this thread holds.
     const bool alone =
         word::kind(word) != Kind::text && cell.older.load(std::memory_order_relaxed) == nullptr;
@@ -105,6 +106,10 @@ class Reclaimer {
 
  private:
   static constexpr std::size_t kBatch = 64;
+
+  [[gnu::noinline]] static void make_spares(std::size_t values, Slot<P>& mine) {
+    while (mine.spare.size() < values) mine.spare.push(new Node<P>);
+  }
 
   [[gnu::noinline]] void keep_or_retire(Cell<P>& cell, std::uint64_t word, Version now, bool wanted,
                                         Slot<P>& mine) noexcept {

@@ -53,7 +53,11 @@ struct Epoch {
 template <Platform P>
 class View {
  public:
-  View(Slot<P>& slot, Epoch<P>& epoch) : slot_(slot), epoch_(epoch), version_(epoch.clock.load()) {}
+  View(Slot<P>& slot, Epoch<P>& epoch)
+      : slot_(slot),
+        epoch_(epoch),
+        version_(epoch.clock.load()),
+        newer_(word::make(version_ + 1, Kind::none)) {}
   ~View() { unpin(); }
   View(const View&) = delete;
   View& operator=(const View&) = delete;
@@ -67,6 +71,7 @@ class View {
     epoch_.open.fetch_add(1);                 // R2: before the version is read
     slot_.pin.store(Pin::opening(version_));  // S2
     version_ = epoch_.clock.load();
+    newer_ = 0;
     slot_.pin.store(Pin::exact(version_));
   }
 
@@ -103,8 +108,18 @@ class View {
       const std::uint64_t bits = cell.bits.load(std::memory_order_acquire);  // partner: Committer::put_bits
       // Relaxed: after the acquire load, and any change since `seen` counts (W3).
       if (word::same_but_for_lock(seen, cell.word.load(std::memory_order_relaxed)))
-        return {word::kind(seen), bits};
+        return {bits, word::kind(seen)};
     }
+  }
+
+  /// The short form of it for one number: true if the view is not pinned, nobody installs the cell, and it holds this kind
+  /// unchanged; else read_current() knows more.
+  bool read_at_once(const Cell<P>& cell, Kind number, std::uint64_t& bits) const {
+    const std::uint64_t seen = cell.word.load();
+    if (seen >= newer_ || word::installing(seen) || word::kind(seen) != number) return false;
+    // Acquire and relaxed: as in read_current().
+    bits = cell.bits.load(std::memory_order_acquire);
+    return word::same_but_for_lock(seen, cell.word.load(std::memory_order_relaxed));
   }
 
   /// The same for a cell that was seen to hold a text. With the reading mark set, a node seen at an unchanged word is not freed.
@@ -160,7 +175,7 @@ class View {
     }
     const Reading reading(slot_);
     const Node<P>* node = newest(cell);
-    return node == nullptr ? std::nullopt : decode<P>({node->kind, node->bits});
+    return node == nullptr ? std::nullopt : decode<P>({node->bits, node->kind});
   }
 
   std::optional<Value> read_subtree(const Cell<P>& cell) const {
@@ -178,6 +193,7 @@ class View {
   Slot<P>& slot_;
   Epoch<P>& epoch_;
   Version version_;
+  std::uint64_t newer_;  ///< unpinned, the words from here on are of later versions; pinned, all are
   bool pinned_ = false;
 };
 

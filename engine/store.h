@@ -87,9 +87,11 @@ class Store {
     Process<P> process;
     process.name_ = std::move(name);
     for (const std::string& path : contract.inputs) process.inputs_.push_back(intern(path));
-    for (const std::string& path : contract.outputs) process.outputs_.push_back(intern(path));
+    std::vector<Cell<P>*> outputs;
+    for (const std::string& path : contract.outputs) outputs.push_back(intern(path));
     sort_unique(process.inputs_);
-    sort_unique(process.outputs_);
+    sort_unique(outputs);
+    process.outputs_.insert(process.outputs_.begin(), outputs.begin(), outputs.end());
     process.body_ = std::move(body);
     process.store_ = this;
     return process;
@@ -98,12 +100,13 @@ class Store {
   /// Runs a process until it is committed or `limits` end it. What the body throws passes through, nothing
   /// committed.
   ExecuteResult execute(Worker<P>& worker, const Process<P>& process, const Limits<P>& limits = {}) {
-    if (auto refused = check_caller(&worker, process.store_)) {
-      worker.counters().rejected.add(1);
-      return {std::move(*refused), {}, nullptr};
-    }
     ExecuteResult result;
-    Execution<P>(*this, worker, process, limits, result).run();
+    if (may_call(&worker, process.store_)) {
+      Execution<P>(*this, worker, process, limits, result).run();
+    } else {
+      worker.counters().rejected.add(1);
+      result.outcome = refuse_call(process.store_);
+    }
     return result;
   }
 
@@ -164,20 +167,22 @@ class Store {
     const bool owned_;
   };
 
-  std::optional<Rejected> check_caller(const Worker<P>* worker, const Store* store) const {
+  bool may_call(const Worker<P>* worker, const Store* store) const {
+    return !BodyFrame<P>::inside(this) && store == this && (worker == nullptr || &worker->store_ == this);
+  }
+
+  /// What is wrong with a call that may not be.
+  [[gnu::cold]] Rejected refuse_call(const Store* store) const {
     if (BodyFrame<P>::inside(this)) {
-      return Rejected{ErrorCode::nested_commit, "a body committed to the store that is running it"};
+      return {ErrorCode::nested_commit, "a body committed to the store that is running it"};
     }
-    if (store != this) return Rejected{ErrorCode::foreign_key, "the process belongs to another store"};
-    if (worker != nullptr && &worker->store_ != this) {
-      return Rejected{ErrorCode::foreign_key, "the worker belongs to another store"};
-    }
-    return std::nullopt;
+    const char* const what = store != this ? "process" : "worker";
+    return {ErrorCode::foreign_key, std::string("the ") + what + " belongs to another store"};
   }
 
   CommitResult commit(Version expected, const WriteSet& writes, Worker<P>* worker,
                       const std::vector<std::string>& reads, Slot<P>& slot) {
-    if (auto refused = check_caller(worker, this)) return *refused;
+    if (!may_call(worker, this)) return refuse_call(this);
     if (const Version now = version(); expected > now) {
       return Rejected{ErrorCode::future_version, "expected version " + std::to_string(expected) +
                                                      ", but the store is at " + std::to_string(now)};

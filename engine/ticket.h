@@ -63,7 +63,7 @@ class TicketGate {
   static constexpr bool closed(std::uint64_t gate) { return gate % 2 == 1; }
 
   /// What keeps a commit with this claim (or null) out, if anything does. Its phase is odd (S1, K2).
-  Bar<P> bar(std::span<Cell<P>* const> footprint, std::span<const Write<P>> writes,
+  Bar<P> bar(const std::span<Cell<P>* const>& footprint, const std::vector<Write<P>>& writes,
              const Claim<P>* claim) const {
     const std::uint64_t gate = gate_.load();
     return closed(gate) ? bar_at(gate, footprint, writes, claim) : Bar<P>{};

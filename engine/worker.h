@@ -36,10 +36,7 @@ class Worker {
 
   /// Gives a ticket or a place in the queue back: what a loop written by hand does when it gives up.
   void give_back() {
-    if (!claimed_) return;
-    expiries_ = store_.gate_.leave(claim_, counters());
-    claimed_ = false;
-    failures_ = 0;
+    if (claimed_) leave_gate();
   }
 
  private:
@@ -61,8 +58,14 @@ class Worker {
     return std::max(store_.options_.lease_least, longest_attempt_ * store_.options_.lease_factor);
   }
 
+  [[gnu::noinline]] void leave_gate() {
+    expiries_ = store_.gate_.leave(claim_, counters());
+    claimed_ = false;
+    failures_ = 0;
+  }
+
   /// Into the queue, for a turn that reserves `cells`: for the first time, or after its turn ran out, or because it wants others now.
-  void join(std::span<Cell<P>* const> cells) {
+  [[gnu::noinline]] void join(std::span<Cell<P>* const> cells) {
     claimed_ = true;
     store_.gate_.join(claim_, cells, lease(), counters());
   }

@@ -108,7 +108,7 @@ class TreeResolver {
 
 /// Plain writes have nothing to do with one another, unless they are of the same cell.
 template <Platform P>
-[[gnu::noinline]] void keep_last_of_each(std::vector<Write<P>>& writes) {
+void keep_last_of_each(std::vector<Write<P>>& writes) {
   for (std::size_t i = 0; i < writes.size(); ++i) writes[i].order = static_cast<std::uint32_t>(i);
   std::sort(writes.begin(), writes.end(), [](const Write<P>& a, const Write<P>& b) {
     return a.cell != b.cell ? a.cell->id < b.cell->id : a.order > b.order;  // the last write of a cell first
@@ -117,15 +117,10 @@ template <Platform P>
   writes.erase(std::unique(writes.begin(), writes.end(), same), writes.end());
 }
 
-template <Platform P>
-[[gnu::noinline]] std::optional<Rejected> resolve_trees(std::vector<Write<P>>& writes, Index<P>& index) {
-  return TreeResolver<P>(index).resolve(writes);
-}
-
 /// Turns writes in program order into the committer's puts, in place: in id order, no cell twice, no composite, and no scalar above
 /// another put. Says why not, if not; `writes` are of no use then.
 template <Platform P>
-std::optional<Rejected> resolve(std::vector<Write<P>>& writes, Index<P>& index) {
+[[gnu::noinline]] std::optional<Rejected> resolve(std::vector<Write<P>>& writes, Index<P>& index) {
   bool plain = true, ascending = true;
   std::uint64_t last_id = 0;
   for (const Write<P>& write : writes) {
@@ -133,7 +128,7 @@ std::optional<Rejected> resolve(std::vector<Write<P>>& writes, Index<P>& index) 
     ascending = ascending && write.cell->id > last_id;
     last_id = write.cell->id;
   }
-  if (!plain) return resolve_trees(writes, index);
+  if (!plain) return TreeResolver<P>(index).resolve(writes);
   if (!ascending) keep_last_of_each(writes);
   return std::nullopt;
 }
