@@ -31,6 +31,7 @@ struct CheckArguments {
       isolation;  ///< the level asked of transactions; "" asks for linearizability, and strict serializability
   std::string page;  ///< the file to write the picture to; "" for none
   bool json = false;
+  unsigned jobs = 0;  ///< threads; 0 for as many as the machine has
 };
 
 /// A number with ms, s (the default), m or h behind it; nothing if it is none.
@@ -141,8 +142,9 @@ class CheckRun {
     const auto& history = std::get<model::History>(read);
     if (!arguments_.isolation.empty()) return print(file, judge_isolation(history, level));
     const auto begin = std::chrono::steady_clock::now();
-    const model::Verdict verdict =
-        model::check(history, {.budget = arguments_.budget, .witness = !arguments_.page.empty()});
+    const model::Verdict verdict = model::check(
+        history,
+        {.budget = arguments_.budget, .threads = arguments_.jobs, .witness = !arguments_.page.empty()});
     const double seconds = seconds_since(begin);
     if (!arguments_.page.empty()) save(page_data(history, verdict, file));
     print(file, {verdict.answer, verdict.reason, history.operations.size(), history.clients.size(), seconds,
@@ -212,6 +214,9 @@ void add_check_command(CLI::App& app, int& exit_status) {
           "--isolation", arguments->isolation,
           "Ask this level of the transactions in the history (strict-serializable), from read-uncommitted up")
       ->check(CLI::IsMember(level_names()));
+  command
+      ->add_option("-j,--jobs", arguments->jobs, "Check keys on so many threads (as many as the machine has)")
+      ->check(CLI::Range(1, 1024));
   command->add_flag("--json", arguments->json, "One JSON object a line");
   command->add_option("--html", arguments->page,
                       "Write a picture of the history, one page for any browser, to this file");

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <bit>
 #include <numeric>
 
 #include "model/general_search.h"
@@ -20,6 +19,7 @@ constexpr std::size_t kWaitingPerWidth = 16;
 
 BreadthFirst::BreadthFirst(const Problem& problem, Automaton& automaton, const SearchOptions& options)
     : problem_(problem),
+      automaton_(automaton),
       options_(options),
       window_(problem, automaton, options.reductions),
       frontier_(window_.layout().words()),
@@ -144,9 +144,7 @@ std::vector<std::uint32_t> BreadthFirst::by_worth() const {
   std::vector<std::int64_t> worth(order.size());
   for (std::uint32_t i = 0; i < order.size(); ++i) {
     const Word* it = passed_.at(i);
-    for (std::size_t w = 0; w < layout.mask_words(); ++w) {
-      worth[i] += std::popcount(it[1 + layout.mask_words() + w]);
-    }
+    worth[i] = layout.optionals(it);
     for (std::size_t u = 0; u < problem_.unknown.size(); ++u)
       worth[i] -= kWorthOfUnknown * layout.used(it, u);
   }
@@ -260,7 +258,7 @@ std::vector<Effect> BreadthFirst::effects() const {
 
 std::size_t BreadthFirst::bytes() const {
   return waiting_.bytes() + passed_.bytes() + frontier_.capacity() * sizeof(Word) +
-         links_.size() * sizeof(Link);
+         (links_.capacity() * sizeof(Link)) + settled_.capacity() * sizeof(Effect) + automaton_.bytes();
 }
 
 Dead BreadthFirst::dead() {

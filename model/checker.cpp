@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <memory>
-#include <numeric>
 #include <span>
 
-#include "model/general_search.h"
+#include "model/contest.h"
 #include "model/global_versions.h"
+#include "model/parallel.h"
 #include "model/polynomial.h"
 #include "model/version_floors.h"
 
@@ -19,12 +19,13 @@ constexpr std::uint64_t kFirstTurn = 500;
 constexpr std::uint64_t kTurnGrowth = 4;
 /// After one partition was refuted the others get so many times the steps that were made until then.
 constexpr std::uint64_t kPatience = 4;
-/// The breadth-first search begins with so narrow a frontier, and takes so many times the last one if it must.
-constexpr std::size_t kFirstWidth = 8;
-constexpr std::size_t kWidening = 4;
+/// So many partitions are begun at a time.
+constexpr std::size_t kBlock = 4'096;
 /// The clock is looked at after so many steps at most.
 constexpr std::uint64_t kSlice = 20'000;
-constexpr std::size_t kMostOfOneUnknownClass = 65'535;
+/// What takes less than about a millisecond is not worth a thread: so many operations, or steps of the searches.
+constexpr std::size_t kOperationsWorthAThread = 20'000;
+constexpr std::uint64_t kStepsWorthAThread = 20'000;
 
 /// The operations of each partition (V2), of those that are still to be decided.
 class Partitions {
@@ -56,114 +57,26 @@ class Partitions {
   std::vector<OperationNumber> numbers_;
 };
 
-/// One partition in the hands of the general searches.
-class Contest {
- public:
-  Contest(const History& history, std::span<const OperationNumber> numbers, KeyId key,
-          const CheckOptions& options)
-      : history_(history),
-        key_(key),
-        problem_(make_problem(history, numbers)),
-        breadth_wanted_(options.methods.breadth_first),
-        search_{options.reductions, options.witness, options.max_memory / 2, kFirstWidth} {
-    // What is not needed is not made: most partitions are decided in the first search's first turn.
-    if (options.methods.depth_first) begin_depth_first();
-  }
-
-  /// Not to be moved: the searches refer to the problem.
-  Contest(const Contest&) = delete;
-  Contest& operator=(const Contest&) = delete;
-
-  bool too_many_unknown() const {
-    return std::any_of(problem_.unknown.begin(), problem_.unknown.end(),
-                       [](const UnknownClass& it) { return it.operations.size() > kMostOfOneUnknownClass; });
-  }
-
-  /// Both searches in turn, for so many steps each.
-  Progress run(std::uint64_t steps) {
-    if (depth_) {
-      const Progress progress = depth_->run(steps);
-      if (decided(progress, Method::kDepthFirst)) return progress;
-    }
-    if (breadth_wanted_ && !breadth_) begin_breadth_first();
-    if (breadth_ && !breadth_out_of_memory_) {
-      const Progress progress = breadth_->run(steps);
-      if (decided(progress, Method::kBreadthFirst)) return progress;
-      if (progress == Progress::kTooNarrow) widen();
-      breadth_out_of_memory_ = progress == Progress::kOutOfMemory;
-    }
-    return !depth_ && breadth_out_of_memory_ ? Progress::kOutOfMemory : Progress::kRunning;
-  }
-
-  std::vector<OperationNumber> witness() const {
-    if (method_ == Method::kDepthFirst) return spell_out(problem_, *depth_automaton_, depth_->effects());
-    return spell_out(problem_, *breadth_automaton_, breadth_->effects());
-  }
-
-  Refutation refutation(const History& history) {
-    Dead dead = method_ == Method::kDepthFirst ? depth_->dead() : breadth_->dead();
-    Refutation out;
-    out.key = key_;
-    out.method = method_;
-    const std::uint32_t failing = Problem::operation_of(problem_.events[dead.event]);
-    out.failing = problem_.operations[failing].number;
-    out.worlds = std::move(dead.worlds);
-    out.reason = "nothing explains " + describe(history, history.operations[*out.failing]);
-    if (!out.worlds.empty()) out.reason += ": " + out.worlds.front().reason;
-    return out;
-  }
-
-  KeyId key() const { return key_; }
-  std::size_t size() const { return problem_.operations.size(); }
-  std::uint64_t steps() const {
-    return steps_before_ + (depth_ ? depth_->steps() : 0) + (breadth_ ? breadth_->steps() : 0);
-  }
-  std::size_t configurations() const {
-    return (depth_ ? depth_->configurations() : 0) + (breadth_ ? breadth_->configurations() : 0);
-  }
-
- private:
-  void begin_depth_first() {
-    depth_automaton_ = make_automaton(history_, problem_.representatives);
-    depth_ = std::make_unique<DepthFirst>(problem_, *depth_automaton_, search_);
-  }
-
-  void begin_breadth_first() {
-    breadth_automaton_ = make_automaton(history_, problem_.representatives);
-    breadth_ = std::make_unique<BreadthFirst>(problem_, *breadth_automaton_, search_);
-  }
-
-  /// The frontier was too narrow: again from the start, with a wider one.
-  void widen() {
-    steps_before_ += breadth_->steps();
-    search_.width *= kWidening;
-    breadth_ = std::make_unique<BreadthFirst>(problem_, *breadth_automaton_, search_);
-  }
-
-  bool decided(Progress progress, Method method) {
-    if (progress != Progress::kExplained && progress != Progress::kRefuted) return false;
-    method_ = method;
-    return true;
-  }
-
-  const History& history_;
-  KeyId key_;
-  Problem problem_;
-  bool breadth_wanted_;
-  SearchOptions search_;
-  std::unique_ptr<Automaton> depth_automaton_;
-  std::unique_ptr<Automaton> breadth_automaton_;
-  std::unique_ptr<DepthFirst> depth_;
-  std::unique_ptr<BreadthFirst> breadth_;
-  std::uint64_t steps_before_ = 0;  ///< of narrower searches
-  bool breadth_out_of_memory_ = false;
-  Method method_ = Method::kNothingToDo;
+/// What became of one partition.
+struct Decision {
+  bool linearizable = false;
+  std::unique_ptr<Refutation> refutation;
+  const char* unknown = nullptr;  ///< why there is no answer
+  std::vector<OperationNumber> witness;
+  std::unique_ptr<Contest> contest;  ///< undecided: it needs another turn
+  bool stuck = false;                ///< for want of memory
+  std::uint64_t steps = 0;
+  std::size_t configurations = 0;
 };
 
 class Checker {
  public:
   Checker(const History& history, const CheckOptions& options)
-      : history_(history), options_(options), deadline_(deadline_of(options.budget)), scratch_(history) {}
+      : history_(history),
+        options_(options),
+        deadline_(deadline_of(options.budget)),
+        // A budget of steps is counted over the partitions in their order.
+        threads_(options.max_steps == ~std::uint64_t{0} ? threads_for(options.threads) : 1) {}
 
   Verdict run() {
     const bool by_key = options_.partition_by_key && history_.kind == HistoryKind::kCell;
@@ -176,16 +89,14 @@ class Checker {
     const Partitions parts(history_, by_key, [&](KeyId key) { return !floors || !floors->holds(key); });
     verdict_.partitions = floors ? floors->count() : 0;
     floors.reset();
-    std::vector<std::size_t> order(parts.size());
-    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::vector<std::uint32_t> order;
+    for (std::uint32_t part = 0; part < parts.size(); ++part) {
+      if (!parts[part].empty()) order.push_back(part);
+    }
     std::stable_sort(order.begin(), order.end(),
                      [&](auto a, auto b) { return parts[a].size() < parts[b].size(); });
-    for (const std::size_t part : order) {
-      if (parts[part].empty()) continue;
-      ++verdict_.partitions;
-      if (!decide_at_once(parts[part], static_cast<KeyId>(part)))
-        begin_search(parts[part], static_cast<KeyId>(part));
-    }
+    verdict_.partitions += static_cast<std::uint32_t>(order.size());
+    begin(parts, order);
     search_in_turns();
     return conclude();
   }
@@ -196,25 +107,57 @@ class Checker {
     return budget > Clock::time_point::max() - now ? Clock::time_point::max() : now + budget;
   }
 
-  /// The polynomial methods, cheapest first (V3).
-  bool decide_at_once(std::span<const OperationNumber> numbers, KeyId key) {
-    if (history_.kind == HistoryKind::kStore && options_.methods.global_versions) return decide_by_commits();
-    if (history_.kind != HistoryKind::kCell || !options_.partition_by_key) return false;
-    if (options_.methods.versions &&
-        accept(check_versions(history_, numbers, options_.witness), key, Method::kVersions)) {
-      return true;
+  /// Every partition: the polynomial methods, or a first turn of the searches. Blocks of consecutive partitions, so that what has
+  /// been decided takes no room.
+  void begin(const Partitions& parts, const std::vector<std::uint32_t>& order) {
+    const bool worth = history_.operations.size() >= kOperationsWorthAThread;
+    const unsigned threads = worth ? threads_ : 1;
+    std::vector<std::optional<ValueScratch>> scratches(threads);
+    for (std::size_t first = 0; first < order.size(); first += kBlock) {
+      const std::size_t count = std::min(kBlock, order.size() - first);
+      std::vector<Decision> decisions(count);
+      for_each_in_parallel(count, threads, [&](std::size_t i, std::size_t thread) {
+        if (!scratches[thread]) scratches[thread].emplace(history_);
+        decisions[i] = begin_one(parts[order[first + i]], order[first + i], *scratches[thread]);
+      });
+      for (Decision& decision : decisions) take(std::move(decision));
     }
-    return options_.methods.unique_values &&
-           accept(check_unique_values(history_, numbers, scratch_, options_.witness), key,
+  }
+
+  Decision begin_one(std::span<const OperationNumber> numbers, KeyId key, ValueScratch& scratch) const {
+    if (auto decision = decide_at_once(numbers, key, scratch)) return *std::move(decision);
+    Decision decision;
+    if (Clock::now() >= deadline_) {
+      decision.unknown = "the time budget ran out before every partition had a turn";
+      return decision;
+    }
+    decision.contest = std::make_unique<Contest>(history_, numbers, key, options_);
+    take_turn(decision, kFirstTurn, options_.max_memory);
+    return decision;
+  }
+
+  /// The polynomial methods, cheapest first (V3).
+  std::optional<Decision> decide_at_once(std::span<const OperationNumber> numbers, KeyId key,
+                                         ValueScratch& scratch) const {
+    if (history_.kind == HistoryKind::kStore && options_.methods.global_versions) return decide_by_commits();
+    if (history_.kind != HistoryKind::kCell || !options_.partition_by_key) return std::nullopt;
+    if (options_.methods.versions) {
+      if (auto decision = accept(check_versions(history_, numbers, options_.witness), key, Method::kVersions))
+        return decision;
+    }
+    if (!options_.methods.unique_values) return std::nullopt;
+    return accept(check_unique_values(history_, numbers, scratch, options_.witness), key,
                   Method::kUniqueValues);
   }
 
-  bool decide_by_commits() {
+  std::optional<Decision> decide_by_commits() const {
     GlobalVersionsResult result = check_global_versions(history_, options_.witness);
-    if (!result.applies) return false;
+    if (!result.applies) return std::nullopt;
+    Decision decision;
     if (result.linearizable) {
-      add_witness(std::move(result.witness));
-      return true;
+      decision.linearizable = true;
+      decision.witness = std::move(result.witness);
+      return decision;
     }
     Refutation refutation;
     refutation.method = Method::kGlobalVersions;
@@ -222,15 +165,17 @@ class Checker {
     refutation.worlds.push_back({result.state, {}, {}, result.reason});
     refutation.reason =
         "nothing explains " + describe(history_, history_.operations[result.failing]) + ": " + result.reason;
-    verdict_.refutations.push_back(std::move(refutation));
-    return true;
+    decision.refutation = std::make_unique<Refutation>(std::move(refutation));
+    return decision;
   }
 
-  bool accept(PolynomialResult result, KeyId key, Method method) {
-    if (!result.applies) return false;
+  std::optional<Decision> accept(PolynomialResult result, KeyId key, Method method) const {
+    if (!result.applies) return std::nullopt;
+    Decision decision;
     if (result.linearizable) {
-      add_witness(std::move(result.witness));
-      return true;
+      decision.linearizable = true;
+      decision.witness = std::move(result.witness);
+      return decision;
     }
     Refutation refutation;
     refutation.key = key;
@@ -241,38 +186,42 @@ class Checker {
         });
     refutation.certificate = std::move(result.certificate);
     refutation.reason = std::move(result.reason);
-    verdict_.refutations.push_back(std::move(refutation));
-    return true;
+    decision.refutation = std::make_unique<Refutation>(std::move(refutation));
+    return decision;
   }
 
-  /// Gives a partition its first turn; most need no second.
-  void begin_search(std::span<const OperationNumber> numbers, KeyId key) {
-    auto contest = std::make_unique<Contest>(history_, numbers, key, options_);
-    if (contest->too_many_unknown()) {
-      give_up("too many operations of unknown outcome are alike");
-    } else if (!take_turn(*contest, kFirstTurn)) {
-      waiting_.push_back(std::move(contest));
-    }
-  }
-
-  /// V5.
+  /// V5, V6: in each round every undecided partition has the same turn and the same share of the memory. What a round leaves is
+  /// gathered in the order of the partitions, so it does not matter who was done first.
   void search_in_turns() {
     bool refuted = false;
     std::uint64_t steps_when_refuted = 0;
     for (std::uint64_t turn = kFirstTurn * kTurnGrowth; !waiting_.empty(); turn *= kTurnGrowth) {
-      for (auto& contest : waiting_) {
-        bool done = false;
-        for (std::uint64_t left = turn; left != 0 && !done && !out_of_budget();) {
+      const std::size_t share = options_.max_memory / waiting_.size();
+      std::vector<Decision> decisions(waiting_.size());
+      const bool worth = turn * waiting_.size() >= kStepsWorthAThread;
+      std::uint64_t spent = verdict_.steps;  // with one thread only
+      for_each_in_parallel(waiting_.size(), worth ? threads_ : 1, [&](std::size_t i, std::size_t) {
+        Decision& decision = decisions[i];
+        decision.contest = std::move(waiting_[i]);
+        for (std::uint64_t left = turn; left != 0 && decision.contest && Clock::now() < deadline_;) {
+          if (threads_ == 1 && spent + decision.steps >= options_.max_steps) break;
           const std::uint64_t slice = std::min(left, kSlice);
-          done = take_turn(*contest, slice);
+          if (!take_turn(decision, slice, share)) break;
           left -= slice;
         }
-        if (done) contest.reset();
-      }
-      waiting_.erase(std::remove(waiting_.begin(), waiting_.end(), nullptr), waiting_.end());
+        if (threads_ == 1) spent += decision.steps;
+      });
+      waiting_.clear();
+      for (Decision& decision : decisions) take(std::move(decision));
       if (waiting_.empty()) break;
       if (out_of_budget()) {
         give_up(budget_words());
+        break;
+      }
+      const bool stuck =
+          std::all_of(decisions.begin(), decisions.end(), [](const Decision& it) { return it.stuck; });
+      if (stuck) {
+        give_up("the memory budget of " + std::to_string(options_.max_memory >> 20U) + " MiB ran out");
         break;
       }
       if (!refuted && !verdict_.refutations.empty()) {
@@ -283,27 +232,39 @@ class Checker {
     }
   }
 
-  /// True if the partition needs no further turn.
-  bool take_turn(Contest& contest, std::uint64_t steps) {
+  /// False if another turn makes no sense before the next round: it is decided, or there is too little memory.
+  bool take_turn(Decision& decision, std::uint64_t steps, std::size_t memory) const {
+    Contest& contest = *decision.contest;
     const std::uint64_t before = contest.steps();
-    const Progress progress = contest.run(steps);
-    verdict_.steps += contest.steps() - before;
-    verdict_.configurations = std::max<std::uint64_t>(verdict_.configurations, contest.configurations());
+    const Progress progress = contest.run(steps, memory);
+    decision.steps += contest.steps() - before;
+    decision.configurations = std::max(decision.configurations, contest.configurations());
+    decision.stuck = progress == Progress::kOutOfMemory;
     switch (progress) {
       case Progress::kRunning:
       case Progress::kTooNarrow:
-        return false;
-      case Progress::kExplained:
-        if (options_.witness) add_witness(contest.witness());
-        return true;
-      case Progress::kRefuted:
-        verdict_.refutations.push_back(contest.refutation(history_));
         return true;
       case Progress::kOutOfMemory:
-        give_up("the memory budget of " + std::to_string(options_.max_memory >> 20U) + " MiB ran out");
-        return true;
+        return false;
+      case Progress::kExplained:
+        decision.linearizable = true;
+        if (options_.witness) decision.witness = contest.witness();
+        break;
+      case Progress::kRefuted:
+        decision.refutation = std::make_unique<Refutation>(contest.refutation());
+        break;
     }
-    return true;
+    decision.contest.reset();
+    return false;
+  }
+
+  void take(Decision decision) {
+    verdict_.steps += decision.steps;
+    verdict_.configurations = std::max<std::uint64_t>(verdict_.configurations, decision.configurations);
+    if (decision.refutation) verdict_.refutations.push_back(std::move(*decision.refutation));
+    if (decision.contest) waiting_.push_back(std::move(decision.contest));
+    if (decision.unknown != nullptr) give_up(decision.unknown);
+    if (decision.linearizable && options_.witness) witnesses_.push_back(std::move(decision.witness));
   }
 
   bool out_of_budget() const { return verdict_.steps >= options_.max_steps || Clock::now() >= deadline_; }
@@ -316,10 +277,6 @@ class Checker {
 
   void give_up(const std::string& reason) {
     if (unknown_.empty()) unknown_ = reason;
-  }
-
-  void add_witness(std::vector<OperationNumber> part) {
-    if (options_.witness) witnesses_.push_back(std::move(part));
   }
 
   /// One witness from those of the partitions: every operation takes effect at the latest invocation up to
@@ -360,7 +317,7 @@ class Checker {
   const History& history_;
   const CheckOptions& options_;
   Clock::time_point deadline_;
-  ValueScratch scratch_;
+  unsigned threads_;
   std::vector<std::unique_ptr<Contest>> waiting_;
   std::vector<std::vector<OperationNumber>> witnesses_;
   std::string unknown_;

@@ -18,6 +18,10 @@
 //       history, and are compared exactly, never by their hashes alone.
 //   V5  Partitions are searched in turns with growing budgets, so that a hard one does not hide an easy
 //       refutation.
+//   V6  Partitions are checked on several threads. The verdict, its refutations and its counts do not depend on how many, unless the
+//       time runs out; a small history starts none. A budget of steps is counted on one thread.
+//   V7  The searches of all partitions together hold no more than the memory budget, beside 80 bytes an operation; where it runs
+//       out the verdict is inconclusive.
 // check() may run on any number of threads, also on one history that nobody changes meanwhile.
 
 #include <chrono>
@@ -58,7 +62,8 @@ struct Reductions {
 struct CheckOptions {
   std::chrono::nanoseconds budget = std::chrono::seconds(60);
   std::uint64_t max_steps = ~std::uint64_t{0};     ///< of the general searches, over all partitions
-  std::size_t max_memory = std::size_t{2} << 30U;  ///< of the general searches' configurations, in bytes
+  std::size_t max_memory = std::size_t{2} << 30U;  ///< of all general searches together, in bytes (V7)
+  unsigned threads = 0;                            ///< at most so many; 0 for as many as the machine has (V6)
   bool partition_by_key = true;
   bool witness = true;
   Methods methods = {};

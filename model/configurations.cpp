@@ -1,9 +1,14 @@
 #include "model/configurations.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace touchstone::model {
 namespace {
+
+constexpr std::uint32_t kHalf = 32;
+
+}  // namespace
 
 std::size_t hash_of(const Word* words, std::size_t count) {
   Word hash = 0x9e3779b97f4a7c15U;
@@ -14,21 +19,45 @@ std::size_t hash_of(const Word* words, std::size_t count) {
   return static_cast<std::size_t>(hash);
 }
 
-}  // namespace
+Layout::Layout(const Problem& problem)
+    : mask_words_((problem.slots + 63) / 64),
+      optional_word_(problem.slots <= kHalf ? 1 : 1 + mask_words_),
+      optional_bit_(problem.slots <= kHalf ? kHalf : 0),
+      unknown_word_(optional_word_ + mask_words_),
+      words_(unknown_word_) {
+  std::uint32_t shift = 64;
+  for (const UnknownClass& unknown : problem.unknown) {
+    const auto bits = static_cast<std::uint32_t>(std::bit_width(unknown.operations.size()));
+    if (shift + bits + 1 > 64) {
+      ++words_;
+      above_.push_back(0);
+      shift = 0;
+    }
+    const auto word = static_cast<std::uint32_t>(words_ - 1);
+    counts_.push_back({word, shift, static_cast<std::uint32_t>((Word{1} << bits) - 1)});
+    above_.back() |= Word{1} << (shift + bits);
+    shift += bits + 1;
+  }
+}
+
+std::uint32_t Layout::optionals(const Word* it) const {
+  int sum = 0;
+  for (std::size_t i = 0; i < mask_words_; ++i) sum += std::popcount(optional_of(it, i));
+  return static_cast<std::uint32_t>(sum);
+}
 
 bool Layout::dominates(const Word* better, const Word* worse, const Word* observers) const {
   if (state(better) != state(worse)) return false;
-  const Word* better_optional = better + 1 + mask_words_;
   for (std::size_t i = 0; i < mask_words_; ++i) {
-    const Word differs = (better[1 + i] ^ worse[1 + i]) | (better_optional[i] ^ worse[1 + mask_words_ + i]);
-    if ((differs & ~(better_optional[i] | (better[1 + i] & observers[i]))) != 0) return false;
+    const Word optional = optional_of(better, i);
+    const Word taken = taken_of(better, i);
+    const Word differs = (taken ^ taken_of(worse, i)) | (optional ^ optional_of(worse, i));
+    if ((differs & ~(optional | (taken & observers[i]))) != 0) return false;
   }
-  for (std::size_t i = 1 + 2 * mask_words_; i < words_; ++i) {
-    if (better[i] == worse[i]) continue;
-    for (unsigned shift = 0; shift < 64; shift += 16) {
-      if (static_cast<std::uint16_t>(better[i] >> shift) > static_cast<std::uint16_t>(worse[i] >> shift))
-        return false;
-    }
+  // No count borrows from the bit above it if and only if none is greater.
+  for (std::size_t i = 0; i < above_.size(); ++i) {
+    const Word left = (worse[unknown_word_ + i] | above_[i]) - better[unknown_word_ + i];
+    if ((left & above_[i]) != above_[i]) return false;
   }
   return true;
 }

@@ -9,9 +9,9 @@
 // A configuration is one array of words:
 //   word 0        state (low 32 bits) and event (high 32 bits; the breadth-first search leaves it 0)
 //   D words       one bit for each slot: the open operation has taken effect
-//   O words       one bit for each slot: the open blind operation may or may not have taken effect
-//   ("optional") U words       four 16-bit counts each: how many operations of an unknown class took effect
-// Two configurations are compared word by word; hashes only find the place to look (V4).
+//   O words       one bit for each slot: the open blind operation may or may not have taken effect ("optional")
+//   U words       for each unknown class how many operations took effect, in as many bits as it may take, and a 0 above them
+// Where there are at most 32 slots, D and O are the halves of one word. Two configurations are compared word by word; hashes only find the place to look (V4).
 
 #include <cstdint>
 #include <cstring>
@@ -25,9 +25,7 @@ using Word = std::uint64_t;
 
 class Layout {
  public:
-  explicit Layout(const Problem& problem)
-      : mask_words_((problem.slots + 63) / 64),
-        words_(1 + 2 * mask_words_ + (problem.unknown.size() + 3) / 4) {}
+  explicit Layout(const Problem& problem);
 
   std::size_t words() const { return words_; }
   std::size_t mask_words() const { return mask_words_; }
@@ -41,28 +39,32 @@ class Layout {
     return ((it[1 + slot / 64] >> (slot % 64)) & 1U) != 0;
   }
   bool optional(const Word* it, std::uint32_t slot) const {
-    return ((it[1 + mask_words_ + slot / 64] >> (slot % 64)) & 1U) != 0;
+    return ((it[optional_word_ + slot / 64] >> (optional_bit_ + slot % 64)) & 1U) != 0;
   }
   bool waiting(const Word* it, std::uint32_t slot) const { return !taken(it, slot) && !optional(it, slot); }
 
   void set_taken(Word* it, std::uint32_t slot) const {
     it[1 + slot / 64] |= Word{1} << (slot % 64);
-    it[1 + mask_words_ + slot / 64] &= ~(Word{1} << (slot % 64));
+    it[optional_word_ + slot / 64] &= ~(Word{1} << (optional_bit_ + slot % 64));
   }
   void set_optional(Word* it, std::uint32_t slot) const {
-    it[1 + mask_words_ + slot / 64] |= Word{1} << (slot % 64);
+    it[optional_word_ + slot / 64] |= Word{1} << (optional_bit_ + slot % 64);
   }
   void clear(Word* it, std::uint32_t slot) const {
     it[1 + slot / 64] &= ~(Word{1} << (slot % 64));
-    it[1 + mask_words_ + slot / 64] &= ~(Word{1} << (slot % 64));
+    it[optional_word_ + slot / 64] &= ~(Word{1} << (optional_bit_ + slot % 64));
   }
 
   std::uint32_t used(const Word* it, std::size_t unknown) const {
-    return static_cast<std::uint16_t>(it[1 + 2 * mask_words_ + unknown / 4] >> (16 * (unknown % 4)));
+    const Count& count = counts_[unknown];
+    return static_cast<std::uint32_t>(it[count.word] >> count.shift) & count.mask;
   }
   void use(Word* it, std::size_t unknown) const {
-    it[1 + 2 * mask_words_ + unknown / 4] += Word{1} << (16 * (unknown % 4));
+    it[counts_[unknown].word] += Word{1} << counts_[unknown].shift;
   }
+
+  /// How many open operations are optional.
+  std::uint32_t optionals(const Word* it) const;
 
   /// True if whatever can follow `worse` can follow `better`: the same state, and for every open operation
   /// optional is at least as good as taken or waiting, for an observer taken at least as good as waiting, and for
@@ -70,9 +72,30 @@ class Layout {
   bool dominates(const Word* better, const Word* worse, const Word* observers) const;
 
  private:
+  /// Where the count of an unknown class is.
+  struct Count {
+    std::uint32_t word;
+    std::uint32_t shift;
+    std::uint32_t mask;
+  };
+
+  Word taken_of(const Word* it, std::size_t mask_word) const {
+    return optional_bit_ == 0 ? it[1 + mask_word] : static_cast<std::uint32_t>(it[1]);
+  }
+  Word optional_of(const Word* it, std::size_t mask_word) const {
+    return it[optional_word_ + mask_word] >> optional_bit_;
+  }
+
   std::size_t mask_words_;
+  std::size_t optional_word_;  ///< the first O word
+  std::uint32_t optional_bit_;
+  std::size_t unknown_word_;  ///< the first U word
   std::size_t words_;
+  std::vector<Count> counts_;
+  std::vector<Word> above_;  ///< of each U word the bits above the counts
 };
+
+std::size_t hash_of(const Word* words, std::size_t count);
 
 /// A set of configurations, exact, with stable numbers in order of insertion.
 class ConfigurationTable {

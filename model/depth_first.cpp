@@ -6,19 +6,20 @@ namespace touchstone::model {
 namespace {
 
 constexpr std::size_t kWorldsKept = 16;
-/// Dominance looks at so many failures of the same state and event, the latest first.
-constexpr int kCompared = 24;
-constexpr std::uint32_t kNone = ~std::uint32_t{0};
 constexpr std::uint32_t kExhausted = ~std::uint32_t{0};
+/// The memory is measured after so many choices.
+constexpr std::uint32_t kMeasured = 256;
 
 }  // namespace
 
 DepthFirst::DepthFirst(const Problem& problem, Automaton& automaton, const SearchOptions& options)
     : problem_(problem),
+      automaton_(automaton),
       options_(options),
       window_(problem, automaton, options.reductions),
       current_(window_.layout().words()),
-      failed_(window_.layout().words()) {
+      choices_(window_.layout().words()),
+      failures_(window_.layout().words()) {
   Layout::set_state(current_.data(), automaton.initial());
 }
 
@@ -29,8 +30,13 @@ Progress DepthFirst::run(std::uint64_t steps) {
       progress_ = Progress::kExplained;
       break;
     }
-    while (!frames_.empty() && !try_next_choice()) fail_top();
-    if (frames_.empty()) progress_ = Progress::kRefuted;
+    while (!choices_.empty() && !try_next_choice()) fail_top();
+    if (choices_.empty()) {
+      progress_ = Progress::kRefuted;
+    } else if (until_measured_-- == 0) {
+      until_measured_ = kMeasured;
+      if (!fits_in_memory()) progress_ = Progress::kOutOfMemory;
+    }
   }
   return progress_;
 }
@@ -65,9 +71,9 @@ bool DepthFirst::meet_return(std::uint32_t operation) {
   Layout::set_event(current_.data(), window_.position());
   const std::optional<Word> known = known_failure();
   if (!known) {
-    push_frame(0, 0);
+    push_choice(0, 0);
   } else if (optional) {
-    push_frame(kExhausted, *known);
+    push_choice(kExhausted, *known);
   }
   Layout::set_event(current_.data(), 0);
   if (known && !optional) jump_back(*known);
@@ -75,76 +81,58 @@ bool DepthFirst::meet_return(std::uint32_t operation) {
 }
 
 /// The current configuration becomes a place to come back to.
-void DepthFirst::push_frame(std::uint32_t cursor, Word cells) {
-  frames_.push_back({window_.position(), cursor, static_cast<std::uint32_t>(effects_.size()), cells});
-  saved_.insert(saved_.end(), current_.begin(), current_.end());
+void DepthFirst::push_choice(std::uint32_t cursor, Word cells) {
+  choices_.push(current_.data(), {cursor, static_cast<std::uint32_t>(effects_.size()), cells});
 }
 
 /// If it failed before, or one failed that could have done all that it can: the cells that was due to.
 std::optional<Word> DepthFirst::known_failure() const {
-  const auto last = last_failed_.find(current_.front());
-  if (last == last_failed_.end()) return std::nullopt;
-  const bool dominance = options_.reductions.dominance;
-  std::uint32_t number = last->second;
-  for (int i = 0; (i < kCompared || !dominance) && number != kNone; ++i, number = failed_before_[number]) {
-    const Word* failed = failed_.at(number);
-    if (dominance ? window_.dominates(failed, current_.data())
-                  : std::equal(current_.begin(), current_.end(), failed)) {
-      return failed_cells_[number];
-    }
-  }
-  return std::nullopt;
+  const Word* cells =
+      failures_.find(current_.data(), !options_.reductions.dominance,
+                     [&](const Word* failed) { return window_.dominates(failed, current_.data()); });
+  return cells == nullptr ? std::nullopt : std::optional(*cells);
 }
 
-void DepthFirst::remember_failure(const Word* configuration, Word cells) {
-  if (failed_.bytes() > options_.max_memory) {  // W2
-    failed_ = ConfigurationTable(current_.size());
-    last_failed_.clear();
-    failed_before_.clear();
-    failed_cells_.clear();
-  }
-  if (!failed_.insert(configuration)) return;
-  const auto number = static_cast<std::uint32_t>(failed_.size() - 1);
-  const auto [last, fresh] = last_failed_.try_emplace(configuration[0], number);
-  failed_before_.push_back(fresh ? kNone : last->second);
-  failed_cells_.push_back(cells);
-  last->second = number;
+/// W2.
+bool DepthFirst::fits_in_memory() {
+  const std::size_t needed = choices_.bytes() + effects_.capacity() * sizeof(Effect) + automaton_.bytes();
+  if (needed > options_.max_memory) return false;
+  failures_.limit(options_.max_memory - needed);
+  return true;
 }
 
-Word DepthFirst::cell_of(const Frame& frame) const {
-  return Word{1} << (window_.cell_of(Problem::operation_of(problem_.events[frame.event])) % 64);
+Word DepthFirst::cell_of_top() const {
+  const std::uint32_t event = problem_.events[Layout::event(choices_.configuration())];
+  return Word{1} << (window_.cell_of(Problem::operation_of(event)) % 64);
 }
 
 /// W3.
 void DepthFirst::jump_back(Word cells) {
-  while (!frames_.empty() && (cells & cell_of(frames_.back())) == 0) {
-    frames_.pop_back();
-    saved_.resize(saved_.size() - current_.size());
-  }
-  if (!frames_.empty()) frames_.back().cells |= cells;
+  while (!choices_.empty() && (cells & cell_of_top()) == 0) choices_.pop();
+  if (!choices_.empty()) choices_.add_cells(cells);
 }
 
 bool DepthFirst::try_next_choice() {
-  Frame& frame = frames_.back();
-  window_.move_to(frame.event);
-  const Word* saved = saved_.data() + saved_.size() - current_.size();
-  const std::uint32_t forced = Problem::operation_of(problem_.events[frame.event]);
-  Choice choice{.cursor = frame.cursor, .operation = kNoIndex, .unknown = kNoIndex};
+  const Word* saved = choices_.configuration();
+  const std::uint32_t event = Layout::event(saved);
+  window_.move_to(event);
+  const std::uint32_t forced = Problem::operation_of(problem_.events[event]);
+  Choice choice{.cursor = choices_.cursor(), .operation = kNoIndex, .unknown = kNoIndex};
   while (window_.next_choice(saved, choice, forced)) {
-    frame.cursor = choice.cursor;
+    choices_.set_cursor(choice.cursor);
     std::copy(saved, saved + current_.size(), current_.begin());
     if (!window_.take(current_.data(), choice, forced)) continue;
     Layout::set_event(current_.data(), 0);
-    effects_.resize(frame.effects);
-    note(frame.event);
+    effects_.resize(choices_.effects());
+    note(event);
     return true;
   }
   return false;
 }
 
 void DepthFirst::fail_top() {
-  const Word* saved = saved_.data() + saved_.size() - current_.size();
-  const std::uint32_t event = frames_.back().event;
+  const Word* saved = choices_.configuration();
+  const std::uint32_t event = Layout::event(saved);
   if (event > deepest_) {
     deepest_ = event;
     deepest_configurations_.clear();
@@ -152,10 +140,9 @@ void DepthFirst::fail_top() {
   if (event == deepest_ && deepest_configurations_.size() < kWorldsKept * current_.size()) {
     deepest_configurations_.insert(deepest_configurations_.end(), saved, saved + current_.size());
   }
-  const Word cells = frames_.back().cells | cell_of(frames_.back());
-  remember_failure(saved, cells);
-  frames_.pop_back();
-  saved_.resize(saved_.size() - current_.size());
+  const Word cells = choices_.cells() | cell_of_top();
+  failures_.insert(saved, cells);
+  choices_.pop();
   jump_back(cells);
 }
 

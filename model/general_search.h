@@ -12,8 +12,9 @@
 // when some return forces it (Lowe 2014). Rules:
 //   W1  The memory of a search is bounded by the configurations it holds at a time, whatever the length of
 //       the history, beside 12 bytes an operation for the witness, if one is asked for, and the depth-first search's
-//       way back: for each choice that it may come back to 24 bytes and a configuration.
-//   W2  Forgetting failed configurations (when memory runs short) costs time, never soundness.
+//       way back: for each choice that it may come back to 16 bytes and a configuration.
+//   W2  Forgetting failed configurations (when memory runs short, the older half) costs time, never soundness. What then is more than the
+//       memory given ends the search: kOutOfMemory, never a verdict.
 //   W3  The depth-first search knows which cells a failure is due to, and goes straight back to the last
 //       choice about one of them (conflict-directed backjumping: Prosser 1993).
 //   W4  A breadth-first search may be given a width: it then keeps only so many configurations, of each state
@@ -23,9 +24,9 @@
 
 #include <cstdint>
 #include <optional>
-#include <unordered_map>
 #include <vector>
 
+#include "model/failures.h"
 #include "model/window.h"
 
 namespace touchstone::model {
@@ -52,42 +53,35 @@ class DepthFirst {
   /// Goes on for about so many steps of the specification.
   Progress run(std::uint64_t steps);
 
+  /// From now on, instead of SearchOptions::max_memory.
+  void limit_memory(std::size_t bytes) { options_.max_memory = bytes; }
+
   std::uint64_t steps() const { return window_.steps(); }
-  std::size_t configurations() const { return failed_.size() + frames_.size(); }
+  std::size_t configurations() const { return failures_.size() + choices_.size(); }
   const std::vector<Effect>& effects() const { return effects_; }
   Dead dead();
 
  private:
-  /// A place to come back to: the configuration is in saved_, its operation is waiting.
-  struct Frame {
-    std::uint32_t event;
-    std::uint32_t cursor;
-    std::uint32_t effects;
-    Word cells;  ///< a bit for each cell (modulo 64) that the failures after it were due to
-  };
-
   bool walk();
   bool meet_return(std::uint32_t operation);
-  void push_frame(std::uint32_t cursor, Word cells);
+  void push_choice(std::uint32_t cursor, Word cells);
   std::optional<Word> known_failure() const;
-  void remember_failure(const Word* configuration, Word cells);
   void jump_back(Word cells);
-  Word cell_of(const Frame& frame) const;
+  Word cell_of_top() const;
   bool try_next_choice();
   void fail_top();
+  bool fits_in_memory();
   void note(std::uint32_t event);
 
   const Problem& problem_;
+  const Automaton& automaton_;
   SearchOptions options_;
   Window window_;
   std::vector<Word> current_;
-  std::vector<Frame> frames_;
-  std::vector<Word> saved_;
+  ChoiceStack choices_;
   std::vector<Effect> effects_;
-  ConfigurationTable failed_;
-  std::unordered_map<Word, std::uint32_t> last_failed_;  ///< by state and event
-  std::vector<Word> failed_cells_;                       ///< W3
-  std::vector<std::uint32_t> failed_before_;             ///< the one before, of the same state and event
+  FailureMemo failures_;
+  std::uint32_t until_measured_ = 0;
   std::uint32_t deepest_ = 0;
   std::vector<Word> deepest_configurations_;
   Progress progress_ = Progress::kRunning;
@@ -98,6 +92,7 @@ class BreadthFirst {
   BreadthFirst(const Problem& problem, Automaton& automaton, const SearchOptions& options);
 
   Progress run(std::uint64_t steps);
+  void limit_memory(std::size_t bytes) { options_.max_memory = bytes; }
 
   std::uint64_t steps() const { return window_.steps(); }
   std::size_t configurations() const { return most_; }
@@ -131,6 +126,7 @@ class BreadthFirst {
   std::size_t bytes() const;
 
   const Problem& problem_;
+  const Automaton& automaton_;
   SearchOptions options_;
   Window window_;
   std::vector<Word> frontier_;

@@ -1,6 +1,8 @@
 #include "model/problem.h"
 
 #include <algorithm>
+#include <functional>
+#include <queue>
 #include <tuple>
 #include <unordered_map>
 #include <unordered_set>
@@ -73,7 +75,6 @@ ClassKey class_key(const Operation& it) {
 
 void assign_classes(const History& history, Problem& problem) {
   std::unordered_map<ClassKey, ClassId, ClassKeyHash> classes;
-  classes.reserve(problem.operations.size());
   for (SearchOperation& operation : problem.operations) {
     const Operation& record = history.operations[operation.number];
     const auto next = static_cast<ClassId>(problem.representatives.size());
@@ -95,33 +96,35 @@ void assign_classes(const History& history, Problem& problem) {
   }
 }
 
-struct Endpoint {
-  std::int64_t time;
-  std::uint32_t event;
-
-  /// P1.
-  friend bool operator<(const Endpoint& left, const Endpoint& right) {
-    const bool left_returns = Problem::is_return(left.event);
-    const bool right_returns = Problem::is_return(right.event);
-    return std::tie(left.time, left_returns, left.event) < std::tie(right.time, right_returns, right.event);
-  }
-};
-
+/// P1. The operations are in the order of their invocations, so only the returns have to be sorted, and only those that are open at
+/// a time.
 void order_events(const History& history, Problem& problem) {
-  std::vector<Endpoint> endpoints;
-  endpoints.reserve(problem.operations.size() * 2);
-  for (std::uint32_t i = 0; i < problem.operations.size(); ++i) {
-    const Operation& record = history.operations[problem.operations[i].number];
-    endpoints.push_back({record.invoked, i * 2});
-    if (!is_unknown(record)) endpoints.push_back({record.returned, i * 2 + 1});
+  using Return = std::pair<std::int64_t, std::uint32_t>;
+  std::priority_queue<Return, std::vector<Return>, std::greater<>> open;
+  auto& all = problem.operations;
+  const auto returning = [&](const SearchOperation& it) {
+    return !is_unknown(history.operations[it.number]);
+  };
+  problem.events.reserve(all.size() +
+                         static_cast<std::size_t>(std::count_if(all.begin(), all.end(), returning)));
+  const auto close_until = [&](std::int64_t time) {
+    for (; !open.empty() && open.top().first < time; open.pop()) {
+      const std::uint32_t operation = open.top().second;
+      all[operation].return_event = static_cast<std::uint32_t>(problem.events.size());
+      problem.events.push_back(operation * 2 + 1);
+    }
+  };
+  for (std::uint32_t i = 0; i < all.size(); ++i) {
+    const Operation& record = history.operations[all[i].number];
+    close_until(record.invoked);
+    problem.events.push_back(i * 2);
+    if (!is_unknown(record)) open.emplace(record.returned, i);
   }
-  if (!std::is_sorted(endpoints.begin(), endpoints.end())) std::sort(endpoints.begin(), endpoints.end());
-  problem.events.reserve(endpoints.size());
-  for (const Endpoint& endpoint : endpoints) {
-    const auto position = static_cast<std::uint32_t>(problem.events.size());
-    SearchOperation& operation = problem.operations[Problem::operation_of(endpoint.event)];
-    (Problem::is_return(endpoint.event) ? operation.return_event : operation.invoke_event) = position;
-    problem.events.push_back(endpoint.event);
+  close_until(kNever);
+  while (!open.empty()) {  // returns at the end of time
+    all[open.top().second].return_event = static_cast<std::uint32_t>(problem.events.size());
+    problem.events.push_back(open.top().second * 2 + 1);
+    open.pop();
   }
 }
 
@@ -157,13 +160,15 @@ void find_goals(const History& history, Problem& problem) {
   for (std::uint32_t i = 0; i < all.size(); ++i) {
     if (!is(all[i], Function::kRead) && !is(all[i], Function::kAppend)) overwrites.push_back(i);
   }
+  std::uint32_t invoked = 0;
   for (const std::uint32_t event : problem.events) {
     const std::uint32_t reader = Problem::operation_of(event);
+    if (!Problem::is_return(event)) ++invoked;
     if (!Problem::is_return(event) || !is(all[reader], Function::kRead)) continue;
     const Operation& read = history.operations[all[reader].number];
     const std::string* seen = text_of(history, read.observed);
     if (seen == nullptr) continue;
-    Goal goal{reader, {}};
+    Goal goal{reader, invoked, {}};
     for (const std::uint32_t source : overwrites) {
       const Operation& write = history.operations[all[source].number];
       const std::string* start = text_of(history, write.argument);
@@ -180,7 +185,7 @@ Problem prepare(const History& history, std::span<const OperationNumber> numbers
   problem.operations.reserve(numbers.size());
   for (const OperationNumber number : numbers) {
     if (can_matter(history.operations[number], notice))
-      problem.operations.push_back({number, 0, kNoEvent, 0, 0});
+      problem.operations.push_back({number, kNoEvent, 0, 0});
   }
   const auto by_invocation = [&](const SearchOperation& left, const SearchOperation& right) {
     return history.operations[left.number].invoked < history.operations[right.number].invoked;

@@ -12,7 +12,7 @@
 //       invoked goes first, and a configuration only counts how many took effect.
 //   P4  What cannot matter is left out: reads with unknown outcome, and unknown operations whose effect no
 //       other operation can notice. Of an endless history only the reads: what comes later may notice.
-// Immutable after make_problem().
+// 24 bytes an operation, and no more while it is made. Immutable after make_problem().
 
 #include <cstdint>
 #include <span>
@@ -27,8 +27,7 @@ inline constexpr std::uint32_t kNoEvent = ~std::uint32_t{0};
 inline constexpr std::uint32_t kNoIndex = ~std::uint32_t{0};
 
 struct SearchOperation {
-  OperationNumber number = 0;  ///< in the history
-  std::uint32_t invoke_event = 0;
+  OperationNumber number = 0;             ///< in the history
   std::uint32_t return_event = kNoEvent;  ///< kNoEvent: unknown outcome
   ClassId class_id = 0;
   std::uint32_t slot = 0;  ///< P2; of an unknown one its place among those of its class
@@ -45,13 +44,15 @@ struct UnknownClass {
 /// An observation that will be forced, and the overwrites that its value can start from.
 struct Goal {
   std::uint32_t operation = 0;
+  std::uint32_t invoked = 0;  ///< the first so many operations are invoked before it returns
   std::vector<std::uint32_t> sources;
 };
 
 struct Problem {
-  std::vector<SearchOperation> operations;  ///< in the order of their invocations
-  std::vector<std::uint32_t> events;        ///< P1: operation * 2 + (return ? 1 : 0)
-  std::vector<Operation> representatives;   ///< one for each class
+  std::vector<SearchOperation>
+      operations;  ///< in the order of their invocations, so invocation i is of operation i
+  std::vector<std::uint32_t> events;       ///< P1: operation * 2 + (return ? 1 : 0)
+  std::vector<Operation> representatives;  ///< one for each class
   std::vector<UnknownClass> unknown;
   std::vector<std::uint32_t> unknown_of_class;  ///< class to its place in `unknown`, or kNoIndex
   std::vector<Goal> goals;                      ///< by return; only where values extend one another

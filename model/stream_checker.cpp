@@ -61,8 +61,11 @@ class KeyPart {
   CarriedKey carry_on() const {
     std::vector<const SearchOperation*> open;
     std::vector<const SearchOperation*> unknown;
-    for (const SearchOperation& it : problem_.operations) {
-      if (it.invoke_event >= problem_.stop) continue;
+    const auto invoked = static_cast<std::size_t>(
+        std::count_if(problem_.events.begin(), problem_.events.begin() + problem_.stop,
+                      [](std::uint32_t event) { return !Problem::is_return(event); }));
+    for (std::size_t i = 0; i < invoked; ++i) {
+      const SearchOperation& it = problem_.operations[i];
       if (!it.mandatory() && !used_by_all(it)) unknown.push_back(&it);
       if (it.mandatory() && it.return_event >= problem_.stop) open.push_back(&it);
     }

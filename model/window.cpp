@@ -48,7 +48,10 @@ void Window::forward() {
            problem_.operations[problem_.goals[first_goal_].operation].return_event < position_) {
       ++first_goal_;
     }
-  } else if (operation.mandatory()) {
+    return;
+  }
+  ++called_;
+  if (operation.mandatory()) {
     const auto later = [&](std::uint32_t other) {
       return problem_.operations[other].return_event > operation.return_event;
     };
@@ -70,7 +73,10 @@ void Window::backward() {
            problem_.operations[problem_.goals[first_goal_ - 1].operation].return_event >= position_) {
       --first_goal_;
     }
-  } else if (operation.mandatory()) {
+    return;
+  }
+  --called_;
+  if (operation.mandatory()) {
     open_.erase(std::find(open_.begin(), open_.end(), number));
     toggle_observer(operation);
   } else {
@@ -228,7 +234,7 @@ bool Window::leads_on(const Word* configuration, KeyId cell) const {
     const Goal& goal = problem_.goals[i];
     const SearchOperation& read = problem_.operations[goal.operation];
     if (cells_[read.class_id] != cell) continue;
-    if (read.invoke_event < position_ && Layout::taken(configuration, read.slot)) continue;
+    if (goal.operation < called_ && Layout::taken(configuration, read.slot)) continue;
     ++looked;
     if (automaton_.may_extend_to(Layout::state(configuration), read.class_id)) continue;
     if (!may_start_from(configuration, goal)) return false;
@@ -237,11 +243,10 @@ bool Window::leads_on(const Word* configuration, KeyId cell) const {
 }
 
 bool Window::may_start_from(const Word* configuration, const Goal& goal) const {
-  const std::uint32_t deadline = problem_.operations[goal.operation].return_event;
   for (const std::uint32_t source : goal.sources) {
     const SearchOperation& it = problem_.operations[source];
-    if (it.invoke_event > deadline) continue;
-    if (it.invoke_event >= position_) return true;  // still to come
+    if (source >= goal.invoked) continue;
+    if (source >= called_) return true;  // still to come
     if (!it.mandatory()) {
       const std::uint32_t unknown = problem_.unknown_of_class[it.class_id];
       if (layout_.used(configuration, unknown) <= it.slot) return true;
@@ -290,7 +295,10 @@ std::vector<OperationNumber> spell_out(const Problem& problem, const Automaton& 
     witness.push_back(problem.operations[operation].number);
   };
   std::size_t first = 0;
+  std::uint32_t event = 0;
+  std::uint32_t invoked = 0;  // before the effect
   for (const Effect& effect : effects) {
+    for (; event < effect.event; ++event) invoked += Problem::is_return(problem.events[event]) ? 0 : 1;
     const std::uint32_t operation = effect.note & ~kMadeOptional;
     if ((effect.note & kMadeOptional) != 0) {
       if (!explicit_effect[operation] && !placed[operation]) place(operation);
@@ -299,9 +307,9 @@ std::vector<OperationNumber> spell_out(const Problem& problem, const Automaton& 
     const std::uint32_t group = automaton.traits(problem.operations[operation].class_id).group;
     while (first < buried.size() && placed[buried[first]]) ++first;
     for (std::size_t i = first; group != kNotBlind && i < buried.size(); ++i) {
-      const SearchOperation& it = problem.operations[buried[i]];
-      if (it.invoke_event >= effect.event) break;
-      if (!placed[buried[i]] && automaton.traits(it.class_id).group == group) place(buried[i]);
+      if (buried[i] >= invoked) break;
+      const ClassId id = problem.operations[buried[i]].class_id;
+      if (!placed[buried[i]] && automaton.traits(id).group == group) place(buried[i]);
     }
     place(operation);
   }

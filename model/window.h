@@ -123,6 +123,7 @@ class Window {
   std::vector<std::uint32_t> invoked_;  ///< by unknown class: how many are open
   std::vector<Word> observers_;         ///< the slots of open observers
   std::uint32_t position_ = 0;
+  std::uint32_t called_ = 0;      ///< the first so many operations have been invoked
   std::uint32_t first_goal_ = 0;  ///< the first goal whose return is not before position_
   std::vector<Note> notes_;
   std::uint64_t steps_ = 0;
