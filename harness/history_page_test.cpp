@@ -116,14 +116,20 @@ class PageInABrowser : public ::testing::Test {
   }
 
   std::string shown(const std::string& file, const std::string& view) const {
-    const ToolRun run =
-        run_shell("HOME=" + folder_.string() + " timeout 120 chromium --headless --no-sandbox --disable-gpu" +
-                  " --disable-crash-reporter --disable-breakpad --no-first-run --window-size=1400,800 "
-                  "--user-data-dir=" +
-                  (folder_ / "profile").string() + " --dump-dom 'file://" + file + "#" + view + "'");
-    const std::size_t body = run.output.find("<body data-");
-    if (body == std::string::npos) return "nothing was drawn: " + run.output;
-    return run.output.substr(body, run.output.find('>', body) - body);
+    const std::string page = whole(file, view);
+    const std::size_t body = page.find("<body data-");
+    if (body == std::string::npos) return "nothing was drawn: " + page;
+    return page.substr(body, page.find('>', body) - body);
+  }
+
+  /// All of the document after its scripts have run.
+  std::string whole(const std::string& file, const std::string& view) const {
+    return run_shell("HOME=" + folder_.string() +
+                     " timeout 120 chromium --headless --no-sandbox --disable-gpu" +
+                     " --disable-crash-reporter --disable-breakpad --no-first-run --window-size=1400,800 "
+                     "--user-data-dir=" +
+                     (folder_ / "profile").string() + " --dump-dom 'file://" + file + "#" + view + "'")
+        .output;
   }
 
   std::string saved(const Json& data) const {
@@ -150,6 +156,57 @@ TEST_F(PageInABrowser, ShowsTheViolationSearchesFiltersAndZooms) {
   expect_has(zoomed, "data-axis=\"real\"");
   expect_has(zoomed, "data-span-of-all=\"0.1300\"");
   expect_has(zoomed, "data-theme=\"dark\"");
+}
+
+TEST_F(PageInABrowser, SaysOnHoverWhatTheStateIsAndWhatFails) {
+  const std::string file = saved(data_of(kRefuted));
+  const auto tip = [&](const std::string& operation) {
+    const std::string page = whole(file, "hover=" + operation);
+    const std::size_t begin = page.find("<div id=\"hover\"");
+    return begin == std::string::npos ? page : page.substr(begin, page.find("</div>", begin) - begin);
+  };
+  const std::string last = tip("2");
+  expect_has(last, "write(2)");
+  expect_has(last, "step 3 of 3 of the longest partial linearization");
+  expect_has(last, "then the state is 2");
+  const std::string failing = tip("4");
+  expect_has(failing, "not in the longest partial linearization");
+  expect_has(failing, "nothing explains this: nothing explains read");
+}
+
+TEST_F(PageInABrowser, GoesByTheKeyboard) {
+  const std::string file = saved(data_of(kRefuted));
+  const std::string all = shown(file, "zoom=1&press=0");
+  const auto span = [](const std::string& body) {
+    const std::size_t at = body.find("data-span-of-all=\"");
+    return at == std::string::npos ? -1.0 : std::atof(body.c_str() + at + 18);
+  };
+  EXPECT_LT(span(shown(file, "zoom=1&press=0%2B%2B")), span(all) * 0.5);  // + zooms
+  EXPECT_GT(span(shown(file, "zoom=8&press=-")), span(shown(file, "zoom=8")));
+  expect_has(shown(file, "zoom=1&press=t"), "data-axis=\"real\"");
+  const std::string light = shown(file, "zoom=1");
+  const bool dark = light.find("data-theme=\"dark\"") != std::string::npos;
+  expect_has(shown(file, "zoom=1&press=d"), dark ? "data-theme=\"light\"" : "data-theme=\"dark\"");
+  expect_has(shown(file, "zoom=1&press=f"), "data-failing-in-view=\"1\"");
+}
+
+TEST_F(PageInABrowser, FiltersByKeyAndSortsByVersion) {
+  model::History history;
+  for (std::int64_t i = 0; i < 6; ++i) {
+    model::Operation it{.invoked = i * 10,
+                        .returned = i * 10 + 5,
+                        .client = history.client("1"),
+                        .key = history.key(i % 3 == 0 ? "y" : "x")};
+    it.function = model::Function::kWrite;
+    it.argument = history.value(i);
+    if (i % 3 != 0) it.version = static_cast<std::uint64_t>(i == 1 ? 1 : i == 2 ? 2 : i - 1);
+    history.operations.push_back(it);
+  }
+  const std::string file = saved(page_data(history, model::check(history), "keys"));
+  expect_has(shown(file, "key=y"), "data-shown=\"2\"");
+  const std::string sorted = shown(file, "axis=version");
+  expect_has(sorted, "data-axis=\"version\"");
+  expect_has(sorted, "data-shown=\"4\"");  // those that have a version
 }
 
 TEST_F(PageInABrowser, DrawsOfAHundredThousandOperationsOnlyWhatIsVisible) {

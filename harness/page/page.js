@@ -460,7 +460,7 @@ function listen() {
   window.addEventListener('resize', draw);
 }
 
-/// The fragment of the address sets the view: #axis=real&key=x&search=write&zoom=8&failing&dark
+/// The fragment of the address sets the view: #axis=real&key=x&search=write&zoom=8&failing&dark&hover=7&press=ff
 function follow(fragment) {
   const wish = new URLSearchParams(fragment.replace(/^#/, ''));
   for (const [id, names] of [['key', data.keys], ['client', data.clients]])
@@ -473,6 +473,7 @@ function follow(fragment) {
   if (wish.has('zoom')) zoom(1 / Math.max(1e-3, Number(wish.get('zoom')) || 1), kGutter + width() / 2);
   if (wish.has('dark')) theme(true);
   if (wish.has('hover')) { const tip = get('hover'); tip.hidden = false; tip.textContent = describe(Number(wish.get('hover')) || 0); tip.style.left = '40%'; tip.style.top = '50%'; }
+  for (const key of wish.get('press') || '') document.body.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true, cancelable: true}));
 }
 
 function begin() {
