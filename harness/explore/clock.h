@@ -7,9 +7,9 @@
 // A value; belongs to one OS thread. Entries at or above the number of threads stay zero, so joins may skip
 // them.
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstring>
 
 #include "harness/explore/operation.h"
 
@@ -21,15 +21,23 @@ class Clock {
   std::uint32_t operator[](ThreadId thread) const { return entries_[thread]; }
 
   void join(const Clock& other, ThreadId threads) {
-    for (ThreadId i = 0; i < threads; ++i) entries_[i] = std::max(entries_[i], other.entries_[i]);
+    for (ThreadId i = 0; i < threads; i += kBlock) {
+      const Block mine = block(i);
+      const Block theirs = other.block(i);
+      set(i, mine > theirs ? mine : theirs);
+    }
   }
 
   void meet(const Clock& other, ThreadId threads) {
-    for (ThreadId i = 0; i < threads; ++i) entries_[i] = std::min(entries_[i], other.entries_[i]);
+    for (ThreadId i = 0; i < threads; i += kBlock) {
+      const Block mine = block(i);
+      const Block theirs = other.block(i);
+      set(i, mine < theirs ? mine : theirs);
+    }
   }
 
   void copy(const Clock& other, ThreadId threads) {
-    std::copy_n(other.entries_.begin(), threads, entries_.begin());
+    for (ThreadId i = 0; i < threads; i += kBlock) set(i, other.block(i));
   }
 
   void clear() { entries_.fill(0); }
@@ -37,6 +45,19 @@ class Clock {
   bool covers(ThreadId thread, std::uint32_t time) const { return entries_[thread] >= time; }
 
  private:
+  // Joined in blocks that a vector register holds, which compilers do not find by themselves. What lies above the number of threads
+  // is zero on both sides; no time reaches the sign, which plain x86-64 compares.
+  static constexpr ThreadId kBlock = 4;
+  typedef std::int32_t Block __attribute__((vector_size(4 * kBlock)));
+  static_assert(kMaxThreads % kBlock == 0);
+
+  Block block(ThreadId at) const {
+    Block copied;
+    std::memcpy(&copied, &entries_[at], sizeof copied);
+    return copied;
+  }
+  void set(ThreadId at, Block block) { std::memcpy(&entries_[at], &block, sizeof block); }
+
   std::array<std::uint32_t, kMaxThreads> entries_{};
 };
 
