@@ -132,9 +132,12 @@ void run_on_threads(const std::string& label, const History& history) {
     }
   }
   fmt::print(
-      "{:<44} {:>8} ops {:>10.3f} ms on the wall with 1 thread, {:.3f} with 2: {:.2f} times {:>8.1f} B/op\n",
+      "{:<44} {:>8} ops {:>10.3f} ms on the wall with 1 thread, {:.3f} with 2: {:.2f} times; {:.3f} and "
+      "{:.3f} ms of "
+      "processors {:>8.1f} B/op\n",
       label, history.operations.size(), by_threads[0].on_the_wall, by_threads[1].on_the_wall,
-      by_threads[0].on_the_wall / by_threads[1].on_the_wall,
+      by_threads[0].on_the_wall / by_threads[1].on_the_wall, by_threads[0].milliseconds,
+      by_threads[1].milliseconds,
       static_cast<double>(by_threads[1].bytes) / static_cast<double>(history.operations.size()));
   std::fflush(stdout);
 }
