@@ -64,7 +64,7 @@ void EtcdWorker::enter_queue() {
 /// Its turn begins if nobody older is queued and nobody has one. The lease is made full again then, because it is the window.
 bool EtcdWorker::try_begin_turn() {
   if (in_turn()) return true;
-  if (NativePlatform::now() - claim_.refreshed > std::chrono::seconds(claim_.seconds) / 3) {
+  if (NativePlatform::now() - claim_.refreshed > Duration(std::chrono::seconds(claim_.seconds)) / 3) {
     if (!gateway_.keep_alive(claim_.lease)) claim_.lease = 0;
     claim_.refreshed = NativePlatform::now();
     join();

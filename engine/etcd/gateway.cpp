@@ -119,6 +119,7 @@ EtcdGateway::EtcdGateway(const EtcdOptions& options) : options_(options) {
 /// Moves on to the next endpoint when there is no answer, or one that says that there is no leader.
 std::string EtcdGateway::ask(const char* path, const std::string& body) {
   HttpResponse response;
+  ++requests_;
   try {
     response = connections_[current_].post(path, body);
   } catch (const HttpFailure& failure) {

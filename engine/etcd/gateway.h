@@ -117,6 +117,9 @@ class EtcdGateway {
 
   const EtcdOptions& options() const { return options_; }
 
+  /// Asked so far, those without an answer among them.
+  std::uint64_t requests() const { return requests_; }
+
  private:
   std::string ask(const char* path, const std::string& body);
   std::string insist(const char* path, const std::string& body);
@@ -124,6 +127,7 @@ class EtcdGateway {
   const EtcdOptions options_;
   std::vector<HttpConnection> connections_;
   std::size_t current_ = 0;  ///< the endpoint that answered last
+  std::uint64_t requests_ = 0;
 };
 
 }  // namespace touchstone::engine

@@ -116,6 +116,9 @@ class EtcdWorker {
   void give_back();
   int failures() const { return failures_; }
 
+  /// What it has asked of etcd: the cost of whatever it did (docs/distributed.md).
+  std::uint64_t requests() const { return gateway_.requests(); }
+
   ExecuteResult execute(const EtcdProcess& process, const Limits<NativePlatform>& limits = {});
 
  private:
