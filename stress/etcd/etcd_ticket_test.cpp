@@ -116,6 +116,19 @@ TEST_F(EtcdTicket, KeepsEverybodyElseOutWhileReadersGoOn) {
       std::holds_alternative<Committed>(rival.compare_and_swap(version, WriteSet{}.set("elsewhere", 1))));
 }
 
+// B5, between two turns: the one is over, and the next worker has not looked yet. Whoever slipped in there could keep it from ever
+// winning. Its entry is put by hand, so that it does not look.
+TEST_F(EtcdTicket, NobodyPassesWhileSomebodyIsQueuedAndHasNoTurnYet) {
+  const EtcdStore store = this->store();
+  EtcdWorker rival = store.worker();
+  engine::EtcdGateway gateway(place());
+  const engine::EtcdKeys keys{place().root};
+  gateway.run({.success = {engine::put(keys.queued(1), "another worker")}});
+  EXPECT_TRUE(std::holds_alternative<Busy>(rival.compare_and_swap(0, WriteSet{}.set("x", 1))));
+  gateway.run({.success = {engine::erase({keys.queued(1)})}});
+  EXPECT_TRUE(std::holds_alternative<Committed>(rival.compare_and_swap(0, WriteSet{}.set("x", 1))));
+}
+
 // B6.
 TEST_F(EtcdTicket, TurnsComeInTheOrderOfTheTickets) {
   const EtcdStore store = this->store();
