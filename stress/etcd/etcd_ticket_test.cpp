@@ -129,6 +129,33 @@ TEST_F(EtcdTicket, NobodyPassesWhileSomebodyIsQueuedAndHasNoTurnYet) {
   EXPECT_TRUE(std::holds_alternative<Committed>(rival.compare_and_swap(0, WriteSet{}.set("x", 1))));
 }
 
+// B6: never two turns, and none before its time. What is in the way is put by hand: an older entry, then a turn.
+TEST_F(EtcdTicket, ATurnWaitsForOlderEntriesAndForTheTurnThatIs) {
+  engine::StoreOptions options;
+  options.busy_limit = 0;  // queues as soon as it finds the gate closed
+  const EtcdStore store = this->store(options);
+  engine::EtcdGateway gateway(place());
+  const engine::EtcdKeys keys{place().root};
+  int commits = 0;
+  for (const std::string& in_the_way : {keys.queued(0), keys.turn()}) {
+    gateway.run({.success = {engine::put(in_the_way, "another worker")}});
+    std::atomic<bool> committed{false};
+    std::thread waits([&] {
+      EtcdWorker worker = store.worker();
+      committed = worker.execute(increment(store, "x")).committed();
+    });
+    const engine::EtcdRange younger{keys.queued(1), keys.queue().end};
+    while (gateway.read({engine::get(younger)}).answers.at(0).empty() && !committed)
+      std::this_thread::sleep_for(2ms);
+    std::this_thread::sleep_for(200ms);  // it looks a few times meanwhile
+    EXPECT_FALSE(committed) << in_the_way;
+    gateway.run({.success = {engine::erase({in_the_way})}});
+    waits.join();
+    EXPECT_TRUE(committed);
+    EXPECT_EQ(store.worker().version(), static_cast<engine::Version>(++commits));
+  }
+}
+
 // B6.
 TEST_F(EtcdTicket, TurnsComeInTheOrderOfTheTickets) {
   const EtcdStore store = this->store();
@@ -168,13 +195,13 @@ TEST_F(EtcdTicket, ALateHolderHasNoPowerOverItsSuccessorsTurn) {
   const EtcdStore store = this->store();
   EtcdWorker late = store.worker(), next = store.worker(), rival = store.worker();
   earn_ticket(late, rival);
-  const auto stale = late.version();
   while (
       !std::holds_alternative<Committed>(rival.compare_and_swap(rival.version(), WriteSet{}.set("hot", 7)))) {
     std::this_thread::sleep_for(20ms);  // until etcd's own clock has ended the lease
   }
   earn_ticket(next, rival);
-  const auto answer = late.compare_and_swap(stale, WriteSet{}.set("hot", 8));
+  // Nothing that it validates has changed: only its number tells.
+  const auto answer = late.compare_and_swap(late.version(), WriteSet{}.set("untouched", 8));
   EXPECT_TRUE(std::holds_alternative<Busy>(answer)) << "kept out like anybody";
   late.give_back();
   EXPECT_EQ(next.ticket(), TicketStatus::holding);
