@@ -1,0 +1,169 @@
+"""Which test reaches which mutant, and which one kills it."""
+
+import array
+import collections
+import concurrent.futures
+import hashlib
+import json
+import os
+import random
+import statistics
+
+from mutated_tree import TECHNIQUES
+
+_TOO_LONG = 120  # seconds of processor time that a test may take without a mutant
+_BATCH = 0.05  # tests shorter than this run together in one process
+
+
+class Reach:
+    """Of every test without a mutant: its time, and the mutants at whose places it came by. Kept until its program changes."""
+
+    def __init__(self, tree, jobs):
+        self.tree, self.path = tree, tree.home / "reach.json"
+        known = json.loads(self.path.read_text()) if self.path.exists() else {}
+        tests = tree.tests()
+        hashes = {p: _digest(p) for p in {t.program for t in tests}}
+        self.left_out = []
+        self.seconds, self.reaching = {}, collections.defaultdict(list)
+        fresh = {t.name: known[t.name] for t in tests if known.get(t.name, {}).get("program") == hashes[t.program]}
+        missing = [t for t in tests if t.name not in fresh]
+        with concurrent.futures.ProcessPoolExecutor(jobs) as pool:
+            for done, (test, seen) in enumerate(zip(missing, pool.map(_look, [(tree, t) for t in missing])), 1):
+                fresh[test.name] = dict(seen, program=hashes[test.program])
+                if done % 20 == 0 or done == len(missing):
+                    self.path.write_text(json.dumps(fresh))
+                    print(f"looked at {done} of {len(missing)} tests", flush=True)
+        for test in tests:
+            seen = fresh[test.name]
+            if seen["failed"]:
+                self.left_out.append(f"{test.name}: {seen['failed']} without a mutant")
+                continue
+            self.seconds[test] = seen["seconds"]
+            for number in seen["reached"]:
+                self.reaching[number].append(test)
+
+
+def _digest(path):
+    with open(path, "rb") as stream:
+        return hashlib.sha256(stream.read()).hexdigest()
+
+
+def _look(what):
+    tree, test = what
+    file = tree.home / f"reached.{os.getpid()}"
+    size = max((m.number for m in tree.mutants), default=0) + 1
+    file.write_bytes(bytes(size))
+    plain = tree.run([test], _TOO_LONG)
+    seen = {"seconds": round(plain.seconds, 3), "failed": plain.how, "reached": []}
+    if not plain.how:
+        tree.run([test], _TOO_LONG, reached=file)
+        data = array.array("B", file.read_bytes())
+        seen["reached"] = [i for i, byte in enumerate(data) if byte]
+    file.unlink()
+    return seen
+
+
+def plan(tests, seconds, budget):
+    """The runs of one mutant: technique by technique, the short tests of a program together, then the others, the shortest first. Returns
+    also the tests that the budget leaves out."""
+    runs, left_out, spent = [], [], 0.0
+    for technique in TECHNIQUES:
+        mine = sorted((t for t in tests if t.label == technique), key=lambda t: (seconds[t], t.name))
+        together = collections.defaultdict(list)
+        for test in mine:
+            key = test.program if seconds[test] < _BATCH else test
+            together[key].append(test)
+        for group in sorted(together.values(), key=lambda g: sum(seconds[t] for t in g)):
+            cost = sum(seconds[t] for t in group)
+            if spent + cost > budget and runs:
+                left_out += group
+                continue
+            spent += cost
+            runs.append(group)
+    return runs, left_out
+
+
+def _patience(group, seconds):
+    return 4 + 6 * sum(seconds[t] for t in group)
+
+
+def try_mutant(tree, reach, mutant, budget, seed):
+    """The verdict on one mutant, as a record for the results."""
+    record = {"key": mutant.key, "file": mutant.file, "function": mutant.function, "line": mutant.line, "operator": mutant.operator,
+              "text": mutant.text, "change": mutant.change, "seed": seed}
+    reaching = reach.reaching.get(mutant.number, [])
+    if not reaching:
+        return dict(record, verdict="survived", how="not reached", seconds=0.0)
+    runs, left_out = plan(reaching, reach.seconds, budget)
+    spent = 0.0
+    labels = {t.name: t.label for t in reaching}
+    for group in runs:
+        run = tree.run(group, _patience(group, reach.seconds), mutant=mutant.number, seed=seed)
+        spent += run.seconds
+        if run.how == "watchdog":  # was it the mutant, or a busy machine?
+            again = [t for t in group if t.name == run.failed] or group
+            run = tree.run(again, 2 * _patience(again, reach.seconds), mutant=mutant.number, seed=seed)
+            spent += run.seconds
+        if run.how:
+            return dict(record, verdict="killed", how=run.how, check=run.failed, technique=labels.get(run.failed, group[0].label),
+                        seconds=round(spent, 2), found_in=run.found_in)
+    how = f"{len(reaching)} tests reach it" + (f", {len(left_out)} beyond the budget" if left_out else "")
+    return dict(record, verdict="survived", how=how, seconds=round(spent, 2))
+
+
+def medians(tree, reach, mutant, record, seeds):
+    """Over that many seeds: executions until the explorer found it, or else seconds; and how many seeds found it."""
+    tests = [t for t in reach.reaching.get(mutant.number, []) if t.name == record["check"]]
+    if not tests:
+        return {}
+    executions, times, found = [], [], 0
+    for seed in range(1, seeds + 1):
+        run = tree.run(tests, _patience(tests, reach.seconds), mutant=mutant.number, seed=seed)
+        if run.how:
+            found += 1
+            times.append(run.seconds)
+            if run.found_in:
+                executions.append(run.found_in)
+    result = {"seeds": seeds, "found_by": found}
+    if executions:
+        result["median_executions"] = statistics.median(executions)
+    if times:
+        result["median_seconds"] = round(statistics.median(times), 3)
+    return result
+
+
+def evenly(mutants, seed):
+    """In rounds: one of each file and operator in each, as long as there are some."""
+    groups = collections.defaultdict(list)
+    for mutant in mutants:
+        groups[mutant.file, mutant.operator].append(mutant)
+    chance = random.Random(seed)
+    for group in groups.values():
+        chance.shuffle(group)
+    rounds = [(i, chance.random(), mutant) for group in groups.values() for i, mutant in enumerate(group)]
+    return [mutant for _, _, mutant in sorted(rounds, key=lambda r: r[:2])]
+
+
+_shared = {}
+
+
+def _begin(tree, reach):
+    _shared.update(tree=tree, reach=reach)
+
+
+def _try_one(job):
+    mutant, budget, seed, seeds = job
+    tree, reach = _shared["tree"], _shared["reach"]
+    record = try_mutant(tree, reach, mutant, budget, seed)
+    if seeds and record["verdict"] == "killed":
+        record.update(medians(tree, reach, mutant, record, seeds))
+    return record
+
+
+def run(tree, reach, mutants, results, budget, seed, seeds, jobs):
+    """Tries them and appends each verdict to the file `results` as a line."""
+    with concurrent.futures.ProcessPoolExecutor(jobs, initializer=_begin, initargs=(tree, reach)) as pool, open(results, "a") as out:
+        for record in pool.map(_try_one, [(m, budget, seed, seeds) for m in mutants]):
+            out.write(json.dumps(record) + "\n")
+            out.flush()
+            yield record
