@@ -1,0 +1,116 @@
+// The engine's protocols where loads may see stale values: what a machine may do with the memory orders as written. Each body is
+// small, so that the samplers come by the few stale reads that matter.
+
+#include <gtest/gtest.h>
+
+#include "engine/store.h"
+#include "harness/explore/controlled_platform.h"
+#include "harness/explore/expect.h"
+
+namespace touchstone::harness::explore {
+namespace {
+
+using namespace touchstone::engine;
+using P = ControlledPlatform;
+
+testing::AssertionResult holds_under_weak_memory(const Body& body, std::uint64_t executions = 10'000) {
+  return passes(portfolio(body, {.executions = executions, .weak_memory = true}));
+}
+
+// Danger (L2): a leaf's commit looks up before it is seen to have locked, and the root's commit looks down in the same way: each
+// misses the other, and both commit. The oracle: from one base at most one of the two is unchanged.
+TEST(WeakMemory, OfACommitAboveAndOneBelowOneSeesTheOther) {
+  EXPECT_TRUE(holds_under_weak_memory([] {
+    Store<P> store({.backoff = false, .ticket = false});
+    store.compare_and_swap(0, WriteSet{}.set("d.x", 1));
+    CommitResult above, below;
+    P::thread a([&] { above = store.compare_and_swap(1, WriteSet{}.set("d", 2)); });
+    P::thread b([&] { below = store.compare_and_swap(1, WriteSet{}.set("d.x", 3)); });
+    a.join();
+    b.join();
+    const bool both = std::holds_alternative<Committed>(above) && std::holds_alternative<Committed>(below);
+    require(!both, "one of the two sees the other");
+  }));
+}
+
+// The same with a leaf that is only being made (N1).
+TEST(WeakMemory, OfACommitAboveAndOneOfAPathThatIsBeingMadeOneSeesTheOther) {
+  EXPECT_TRUE(holds_under_weak_memory([] {
+    Store<P> store({.backoff = false, .ticket = false});
+    static_cast<void>(store.key("d"));
+    CommitResult above, below;
+    P::thread a([&] { above = store.compare_and_swap(0, WriteSet{}.set("d", 1)); });
+    P::thread b([&] { below = store.compare_and_swap(0, WriteSet{}.set("d.x", 2)); });
+    a.join();
+    b.join();
+    const bool both = std::holds_alternative<Committed>(above) && std::holds_alternative<Committed>(below);
+    require(!both, "one of the two sees the other");
+  }));
+}
+
+// Danger (S1): the holder closes the gate and finds no commit under way, while a commit that is under way finds the gate open.
+// The oracle: what a holder commits from a version read in its turn is never refused.
+TEST(WeakMemory, AHoldersCommitMeetsNobodyWhoPassedItsGate) {
+  for (const Policy policy : {Policy::ticket, Policy::key_queue}) {
+    EXPECT_TRUE(holds_under_weak_memory([policy] {
+      Store<P> store({.backoff = false, .policy = policy, .ticket_threshold = 1});
+      store.compare_and_swap(0, WriteSet{}.set("x", 0));
+      auto worker = store.worker();
+      P::thread rival([&] { store.compare_and_swap(1, WriteSet{}.set("x", 1)); });
+      P::thread holder([&] {
+        store.compare_and_swap(0, WriteSet{}.set("x", 2), &worker);  // a conflict, which earns the ticket
+        require(store.await_turn(worker) == TicketStatus::holding, "nobody is before it");
+        const Version now = store.version();
+        require(
+            std::holds_alternative<Committed>(store.compare_and_swap(now, WriteSet{}.set("x", 3), &worker)),
+            "a holder's commit is not refused");
+      });
+      rival.join();
+      holder.join();
+    })) << static_cast<int>(policy);
+  }
+}
+
+// Danger (R1, R2): a commit replaces a value and finds no snapshot open, while the snapshot that will read it finds the version
+// before. The oracle: the value is its version's, twice.
+TEST(WeakMemory, ASnapshotKeepsWhatItReads) {
+  EXPECT_TRUE(holds_under_weak_memory([] {
+    Store<P> store({.backoff = false, .ticket = false});
+    store.compare_and_swap(0, WriteSet{}.set("x", 1).set("y", 1));
+    P::thread writer([&] { store.compare_and_swap(1, WriteSet{}.set("x", 2).set("y", 2)); });
+    P::thread reader([&] {
+      const auto snapshot = store.snapshot();
+      const auto expected = static_cast<std::int64_t>(snapshot.version());
+      for (const char* path : {"x", "y", "x"}) {
+        const auto value = snapshot.read(path);
+        require(value && value->integer() == expected, "a snapshot is of one version, and stays so");
+      }
+    });
+    writer.join();
+    reader.join();
+  }));
+}
+
+// Danger (L3): a body reads a value that is older than the version it commits from, and the commit finds nothing changed since.
+// The oracle: no increment is lost.
+TEST(WeakMemory, NoIncrementIsLost) {
+  EXPECT_TRUE(holds_under_weak_memory([] {
+    Store<P> store({.backoff = false, .ticket = false});
+    const auto x = store.key("x");
+    const auto add = [&] {
+      auto worker = store.worker();
+      auto process = store.process("add", {.outputs = {"x"}}, [&](Context<P>& context) {
+        context.set(x, context.get<std::int64_t>(x).value_or(0) + 1);
+      });
+      require(store.execute(worker, process).committed(), "it is committed in the end");
+    };
+    P::thread a(add);
+    P::thread b(add);
+    a.join();
+    b.join();
+    require(store.read("x")->integer() == 2, "no increment is lost");
+  }));
+}
+
+}  // namespace
+}  // namespace touchstone::harness::explore
