@@ -100,11 +100,11 @@ Body race_checked(Body body) {
 }
 
 void plain_access(const void* address, std::size_t size, bool write, const void* code) {
+  const auto begin = reinterpret_cast<std::uintptr_t>(address);
   const Check check;
-  if (!check) return;
+  if (!check || !Arena::covers(begin)) return;
   const InArena kept(nullptr);
   Scheduler& scheduler = *Scheduler::current();
-  const auto begin = reinterpret_cast<std::uintptr_t>(address);
   for (std::size_t i = 0; i < size; ++i) {
     const std::string race = access(bytes()[begin + i], scheduler, write, code);
     if (race.empty()) continue;

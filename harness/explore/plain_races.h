@@ -10,7 +10,9 @@
 //
 // P1. A byte remembers its last write and, since then, each thread's last read. An access by a thread whose vector clock does
 //     not cover those is a race.
-// P2. Library code that is compiled elsewhere announces nothing: races inside of it are not seen.
+// P2. Only what a body allocates is checked: it is the arena's, and whatever else announces itself may be the explorer's own. So a
+//     body's store is made with make_unique.
+// P3. Library code that is compiled elsewhere announces nothing: races inside of it are not seen.
 //
 // One exploration at a time. Linked only into guard_test, which is linked without -fsanitize.
 

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include <sstream>
+#include <memory>
 
 #include "engine/store.h"
 #include "harness/explore/controlled_platform.h"
@@ -73,7 +73,8 @@ TEST(PlainRaces, ReadingWhatAnotherThreadFreesIsOne) {
 // Danger: a path is looked up while another thread makes it: the look-up sees the cell before its name and parent.
 TEST(EngineRaces, APathThatIsJustBeingMadeIsReadAsAWhole) {
   EXPECT_TRUE(no_race([] {
-    Store<P> store({.backoff = false, .ticket = false});
+    const auto owned = std::make_unique<Store<P>>(StoreOptions{.backoff = false, .ticket = false});
+    Store<P>& store = *owned;
     P::thread maker([&] { static_cast<void>(store.key("a.b")); });
     P::thread reader([&] {
       require(!store.snapshot().read("a.b"), "nothing was written");
@@ -88,7 +89,8 @@ TEST(EngineRaces, APathThatIsJustBeingMadeIsReadAsAWhole) {
 TEST(EngineRaces, ATableThatGrowsIsReadAsAWhole) {
   EXPECT_TRUE(no_race(
       [] {
-        Store<P> store({.backoff = false, .ticket = false});
+        const auto owned = std::make_unique<Store<P>>(StoreOptions{.backoff = false, .ticket = false});
+        Store<P>& store = *owned;
         for (int i = 0; i < 32; ++i) static_cast<void>(store.key("k" + std::to_string(i)));
         P::thread maker([&] { static_cast<void>(store.key("one.more")); });
         P::thread reader([&] { require(store.key("k7").path() == "k7", "the path that it was asked for"); });
@@ -103,7 +105,8 @@ TEST(EngineRaces, OldValuesAndTextsAreReadOnlyWhileTheyLive) {
   for (const bool weak : {false, true}) {
     EXPECT_TRUE(no_race(
         [] {
-          Store<P> store({.backoff = false, .ticket = false});
+          const auto owned = std::make_unique<Store<P>>(StoreOptions{.backoff = false, .ticket = false});
+          Store<P>& store = *owned;
           store.compare_and_swap(0, WriteSet{}.set("x", "one"));
           P::thread writer([&] {
             store.compare_and_swap(1, WriteSet{}.set("x", "two"));
@@ -127,7 +130,8 @@ TEST(EngineRaces, CommitsHandCellsToOneAnother) {
   for (const bool weak : {false, true}) {
     EXPECT_TRUE(no_race(
         [] {
-          Store<P> store({.backoff = false, .ticket = false});
+          const auto owned = std::make_unique<Store<P>>(StoreOptions{.backoff = false, .ticket = false});
+          Store<P>& store = *owned;
           store.compare_and_swap(0, WriteSet{}.set("x", "one").set("y", 1));
           const auto snapshot = store.snapshot();
           const auto work = [&](int which) {
@@ -154,7 +158,9 @@ TEST(EngineRaces, TurnsHandTheQueueToOneAnother) {
   for (const Policy policy : {Policy::ticket, Policy::key_queue}) {
     EXPECT_TRUE(no_race(
         [policy] {
-          Store<P> store({.backoff = false, .policy = policy, .ticket_threshold = 1});
+          const auto owned = std::make_unique<Store<P>>(
+              StoreOptions{.backoff = false, .policy = policy, .ticket_threshold = 1});
+          Store<P>& store = *owned;
           const auto work = [&] {
             auto worker = store.worker();
             auto process = store.process("p", {.outputs = {"x"}}, [](Context<P>& context) {
