@@ -1,0 +1,139 @@
+// Figures that others rely on: draws, limits, defaults, and what the statistics count. Each is a number that a wrong one could stand
+// in for without any other check noticing.
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "engine/store.h"
+
+namespace touchstone::engine {
+namespace {
+
+using std::chrono::milliseconds;
+
+// A seed must draw the same in every build and version: replay lines live longer than a binary. The values are of an independent
+// computation (SplitMix64, Lemire's reduction with rejection).
+TEST(SplitMix, DrawsTheKnownSequence) {
+  SplitMix draws(7, 3);
+  EXPECT_EQ(draws.next(), 0x649e25419b48acd3u);
+  EXPECT_EQ(draws.next(), 0xe4a2c2864a02b254u);
+  EXPECT_EQ(draws.next(), 0x08b6c9198506b188u);
+}
+
+TEST(SplitMix, DrawsBelowABoundWithoutBias) {
+  SplitMix small(7, 3);
+  for (const std::uint64_t expected : {3u, 8u, 0u, 3u, 5u, 0u, 0u, 6u}) EXPECT_EQ(small.below(10), expected);
+  SplitMix large(7, 3);  // almost half of the draws must be rejected
+  const std::uint64_t bound = (std::uint64_t{1} << 63) + 1;
+  for (const std::uint64_t expected :
+       {0x324f12a0cda45669u, 0x725161432501592au, 0x098fb8db5518080au, 0x2a708edcb39ce69u})
+    EXPECT_EQ(large.below(bound), expected);
+  SplitMix whole(7, 3);
+  EXPECT_EQ(whole.below(0), 0x649e25419b48acd3u);
+}
+
+TEST(StoreOptions, DefaultsAreWhatTheSourcePromises) {
+  const StoreOptions options;
+  EXPECT_EQ(options.mode, Mode::smart);
+  EXPECT_FALSE(options.validate_reads);
+  EXPECT_TRUE(options.backoff);
+  EXPECT_EQ(options.backoff_base, milliseconds(1));
+  EXPECT_EQ(options.backoff_cap, 5);
+  EXPECT_TRUE(options.ticket);
+  EXPECT_EQ(options.ticket_threshold, 5);
+  EXPECT_EQ(options.busy_limit, 8);
+  EXPECT_EQ(options.lease_least, milliseconds(50));
+  EXPECT_EQ(options.lease_factor, 4);
+  EXPECT_EQ(options.lease_renewals, 3);
+  EXPECT_EQ(options.seed, 0u);
+}
+
+TEST(Path, MayHaveAsManyBytesAsTheLimitAndNotOneMore) {
+  EXPECT_FALSE(check_path(std::string(kMaxPathBytes, 'x')));
+  const auto refused = check_path(std::string(kMaxPathBytes + 1, 'x'));
+  ASSERT_TRUE(refused);
+  EXPECT_EQ(refused->code, ErrorCode::bad_path);
+  EXPECT_EQ(refused->what, "the path has 1025 bytes, more than 1024: " + std::string(40, 'x') + "...");
+}
+
+TEST(Statistics, CountEachCommitConflictAndRefusalOnce) {
+  Store<> store({.backoff = false, .ticket = false});
+  auto worker = store.worker();
+  store.compare_and_swap(0, WriteSet{}.set("a.x", 1).set("b", 1));
+  EXPECT_EQ(store.statistics().commits_fast, 1u);
+  store.compare_and_swap(0, WriteSet{}.set("c", 1));
+  EXPECT_EQ(store.statistics().commits_merged, 1u);
+  EXPECT_EQ(store.statistics().commits_fast, 1u);
+  store.compare_and_swap(0, WriteSet{}.set("a.y", 1));
+  EXPECT_EQ(store.statistics().versions_compared, 1u) << "that of a, which was not locked";
+  store.compare_and_swap(0, WriteSet{});
+  store.compare_and_swap(0, WriteSet{}, &worker);
+  EXPECT_EQ(store.statistics().commits_empty, 2u);
+  store.compare_and_swap(0, WriteSet{}.set("b", 2));
+  store.compare_and_swap(0, WriteSet{}.set("b", 2), &worker);
+  EXPECT_EQ(store.statistics().conflicts, 2u);
+  EXPECT_EQ(store.conflicts_by_path(), (std::map<std::string, std::uint64_t>{{"b", 1}}));
+  store.compare_and_swap(99, WriteSet{}.set("b", 2));
+  EXPECT_EQ(store.statistics().rejected, 1u);
+  EXPECT_EQ(store.statistics().paths, 5u) << "a, a.x, a.y, b and c";
+  EXPECT_EQ(store.statistics().busy, 0u);
+}
+
+TEST(Statistics, CountEachCommitThatFoundTheGateClosedOnce) {
+  Store<> store({.backoff = false, .ticket_threshold = 1, .lease_least = std::chrono::hours(1)});
+  auto holder = store.worker();
+  store.compare_and_swap(0, WriteSet{}.set("a", 1));
+  store.compare_and_swap(0, WriteSet{}.set("a", 2), &holder);
+  ASSERT_EQ(holder.ticket(), TicketStatus::holding);
+  EXPECT_EQ(store.statistics().grants, 1u);
+  EXPECT_TRUE(std::holds_alternative<Busy>(store.compare_and_swap(1, WriteSet{}.set("b", 1))));
+  EXPECT_EQ(store.statistics().busy, 1u);
+  holder.give_back();
+  EXPECT_EQ(holder.ticket(), TicketStatus::none);
+  EXPECT_EQ(holder.failures(), 0);
+}
+
+TEST(Statistics, CountTheOldValuesThatSnapshotsKeep) {
+  Store<> store({.backoff = false});
+  store.compare_and_swap(0, WriteSet{}.set("a", 1));
+  EXPECT_EQ(store.statistics().nodes_made, 0u);
+  {
+    const auto snapshot = store.snapshot();
+    store.compare_and_swap(1, WriteSet{}.set("a", 2));
+    store.compare_and_swap(2, WriteSet{}.set("a", 3));
+    EXPECT_EQ(store.statistics().nodes_made, 2u);
+    EXPECT_EQ(store.statistics().snapshots_open, 1u);
+    EXPECT_EQ(store.statistics().oldest_snapshot_age, 2u);
+    EXPECT_EQ(snapshot.read("a"), Value(1));
+  }
+  store.compare_and_swap(3, WriteSet{}.set("t", "text"));
+  EXPECT_EQ(store.statistics().nodes_made, 3u) << "a text is a node from the beginning";
+}
+
+TEST(Statistics, AreTextInColumns) {
+  Statistics statistics;
+  statistics.commits_fast = 7;
+  statistics.paths = 12'345;
+  EXPECT_EQ(to_text(statistics),
+            "             7  commits_fast        commits whose expected version was the current one\n"
+            "         12345  paths               distinct paths interned\n");
+}
+
+TEST(Datum, HoldsBothTruthValuesInsideABody) {
+  Store<> store;
+  const auto yes = store.key("yes"), no = store.key("no");
+  auto worker = store.worker();
+  const auto process = store.process("p", {.outputs = {"yes", "no"}}, [&](auto& context) {
+    context.set(yes, true);
+    context.set(no, false);
+  });
+  ASSERT_TRUE(store.execute(worker, process).committed());
+  EXPECT_EQ(store.read("yes"), Value(true));
+  EXPECT_EQ(store.read("no"), Value(false));
+  EXPECT_EQ(bits_of(true).bits, 1u);
+  EXPECT_EQ(bits_of(false).bits, 0u);
+}
+
+}  // namespace
+}  // namespace touchstone::engine
