@@ -71,7 +71,8 @@ std::set<std::string> options_in(const std::string& text) {
 std::map<std::string, std::set<std::string>> options_of_the_tool() {
   std::map<std::string, std::set<std::string>> all;
   const std::regex entry("(?:^|\n)  (--[a-z-]+)");
-  for (const char* command : {"check", "convert", "doctor", "engines", "explore", "reap", "replay", "verify"}) {
+  for (const char* command :
+       {"check", "convert", "doctor", "engines", "explore", "merge", "reap", "replay", "verify"}) {
     const std::string help = run_shell(std::string("'" TOUCHSTONE_TOOL "' ") + command + " --help").output;
     auto& options = all[command];
     for (auto it = std::sregex_iterator(help.begin(), help.end(), entry); it != std::sregex_iterator(); ++it)

@@ -30,7 +30,7 @@ touchstone_component(engine FOLDERS engine
 touchstone_component(model FOLDERS model LIBRARIES touchstone_model)
 touchstone_component(harness FOLDERS harness stress
                      LIBRARIES touchstone_harness_base touchstone_test_main touchstone_suite touchstone_foreign touchstone_verify
-                               touchstone_campaign touchstone_commands
+                               touchstone_campaign touchstone_report touchstone_commands
                                touchstone_history touchstone_explore touchstone_scenarios touchstone_scheduled touchstone_chaos
                                touchstone_claims)
 

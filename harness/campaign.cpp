@@ -43,8 +43,9 @@ std::string attempt_name() {
 }
 
 Json header_of(const CampaignKey& key, std::uint32_t shard, std::uint32_t count, const std::string& attempt) {
-  return {{"touchstone", kFormat},  {"command", key.command}, {"seed", key.seed}, {"subject", key.subject},
-          {"program", key.program}, {"shard", shard + 1},     {"of", count},      {"attempt", attempt}};
+  return {{"touchstone", kFormat},  {"command", key.command}, {"seed", key.seed},   {"subject", key.subject},
+          {"options", key.options}, {"program", key.program}, {"shard", shard + 1}, {"of", count},
+          {"attempt", attempt}};
 }
 
 /// One attempt at a shard, as its file says.
@@ -111,7 +112,8 @@ class Reader {
   bool take(const Json& line, const fs::path& file, Attempt*& current) try {
     if (line.contains("touchstone")) {
       if (line.at("touchstone") != kFormat) return false;
-      Attempt made{.key = {line.at("command"), line.at("seed"), line.at("subject"), line.at("program")},
+      Attempt made{.key = {line.at("command"), line.at("seed"), line.at("subject"), line.at("options"),
+                           line.at("program")},
                    .shard = line.at("shard").get<std::uint32_t>() - 1,
                    .count = line.at("of"),
                    .file = file.string()};
@@ -141,10 +143,11 @@ class Reader {
         {"command", first.key.command, made.key.command},
         {"seed", first.key.seed, made.key.seed},
         {"subject", first.key.subject, made.key.subject},
+        {"line of options", first.key.options, made.key.options},
         {"number of shards", std::to_string(first.count), std::to_string(made.count)}};
     for (const auto& [name, one, other] : parts)
       if (one != other)
-        throw Refused{{fmt::format("not of one campaign: the {} is {} in {} and {} in {}", name, one,
+        throw Refused{{fmt::format("not of one campaign: the {} is \"{}\" in {} and \"{}\" in {}", name, one,
                                    first.file, other, made.file)}};
   }
 
@@ -212,7 +215,11 @@ Campaign joined(Reader& reader) {
 }  // namespace
 
 std::string CampaignKey::program_hash() {
-  std::ifstream self("/proc/self/exe", std::ios::binary);
+  return file_hash("/proc/self/exe");
+}
+
+std::string CampaignKey::file_hash(const fs::path& file) {
+  std::ifstream self(file, std::ios::binary);
   std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a, by words
   std::vector<std::uint64_t> block(1u << 13);
   while (self) {

@@ -2,7 +2,7 @@
 // The results of a campaign over machines: a file of JSON lines for each attempt at a shard, in one directory or in many, and their union.
 //
 //   CampaignResults results("results", {.command = "verify", .seed = seed.text(), .subject = "reference"}, shard);
-//   results.add("A3", {{"verdict", "held"}, {"tried", {{"rounds", 40}}}});      // as soon as it is known
+//   results.add("A3", json_of(claim_report));                                   // as soon as it is known
 //   results.finish();
 //
 //   const auto read = read_campaign({"results", "results-of-the-other-machine"});
@@ -14,8 +14,8 @@
 // tried again: each attempt has a file of its own name; of a key's records of one shard counts that of an attempt that ended, else of the
 // one that got further. Reading what was merged before, or the same file twice, changes nothing (C1).
 //
-// By convention a record holds "verdict" (held, violated, inconclusive, elsewhere), "tried" (counters, which are summed), and of what is
-// violated "reason" and "replay".
+// A record is a ClaimReport (verify_json.h), of whatever command, so that one `touchstone merge` makes one report of any of them
+// (campaign_report.h). Here only its "verdict" and "tried" are looked at.
 //
 // Thread safety: a CampaignResults belongs to one thread, and is for one process. Errors: std::runtime_error of a file that cannot be
 // written, with its name; CampaignError of results that do not go together.
@@ -37,13 +37,17 @@ namespace touchstone::harness {
 struct CampaignKey {
   std::string command;
   std::string seed;
-  std::string subject;  ///< what it is about, with all options that decide what is tried
+  std::string subject;       ///< what it is about: an engine, a scenario
+  std::string options = {};  ///< all that decide what is tried
   std::string program = program_hash();
 
   friend bool operator==(const CampaignKey&, const CampaignKey&) = default;
 
-  /// Of the running binary: "0x" and 16 hex digits. The engine is compiled into it, so another engine is another hash.
+  /// Of the running binary: "0x" and 16 hex digits. The reference engine is compiled into it, so another engine is another hash.
   static std::string program_hash();
+
+  /// Of a file, as an engine in a library of its own.
+  static std::string file_hash(const std::filesystem::path& file);
 };
 
 class CampaignResults {

@@ -150,14 +150,17 @@ TEST_F(CampaignFiles, OfAnotherProgramSeedSubjectOrDivisionAreRefusedByName) {
   CampaignKey other = key;
   other.program = "0x0000000000000001";
   shard(1, whole, "program", other);
-  EXPECT_NE(refusal({"a", "program"}).find("the program is " + key.program + " in "), std::string::npos)
+  EXPECT_NE(refusal({"a", "program"}).find("the program is \"" + key.program + "\" in "), std::string::npos)
       << refusal({"a", "program"});
   shard(1, whole, "seed", {"verify", "0x2", "simple"});
-  EXPECT_NE(refusal({"a", "seed"}).find("the seed is 0x1 in "), std::string::npos);
+  EXPECT_NE(refusal({"a", "seed"}).find("the seed is \"0x1\" in "), std::string::npos);
   shard(1, whole, "subject", {"verify", "0x1", "reference"});
-  EXPECT_NE(refusal({"a", "subject"}).find("the subject is simple in "), std::string::npos);
+  EXPECT_NE(refusal({"a", "subject"}).find("the subject is \"simple\" in "), std::string::npos);
+  shard(1, whole, "options", {"verify", "0x1", "simple", "--rounds 3"});
+  EXPECT_NE(refusal({"a", "options"}).find("the line of options is \"\" in "), std::string::npos)
+      << refusal({"a", "options"});
   shard(1, whole, "division", key, 4);
-  EXPECT_NE(refusal({"a", "division"}).find("the number of shards is 3 in "), std::string::npos);
+  EXPECT_NE(refusal({"a", "division"}).find("the number of shards is \"3\" in "), std::string::npos);
 }
 
 TEST_F(CampaignFiles, AreRefusedWhereTheyAreNoResults) {

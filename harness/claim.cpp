@@ -41,6 +41,21 @@ void ClaimRun::begin_part(const ClaimPart& part, std::chrono::nanoseconds share)
   seed_ = options_.seed.derive(claim_);
   if (!part_.empty()) seed_ = seed_.derive(part_);
   extra_.clear();
+  left_to_another_ = false;
+}
+
+bool ClaimRun::owns(std::string_view what) const {
+  return options_.shard.owns(fmt::format("{}/{}/{}", claim_, part_, what));
+}
+
+void ClaimRun::sampled(Sampled sampled) {
+  const auto known = std::find_if(sampled_.begin(), sampled_.end(),
+                                  [&](const Sampled& other) { return other.what == sampled.what; });
+  if (known != sampled_.end()) {
+    *known = std::move(sampled);
+  } else {
+    sampled_.push_back(std::move(sampled));
+  }
 }
 
 void ClaimRun::note(const std::string& text) {
@@ -49,19 +64,32 @@ void ClaimRun::note(const std::string& text) {
 
 std::uint64_t ClaimRun::first_round() const {
   const auto text = replayed("round");
-  std::uint64_t round = 0;
+  std::uint64_t round = options_.shard.index;
   if (text) std::from_chars(text->data(), text->data() + text->size(), round);
   return round;
 }
 
 bool ClaimRun::begin_round(std::uint64_t number) {
   const bool first = number == first_round();
-  const bool once = repeats_one_round() && options_.replay_class != ReplayClass::workload;
-  if (!first && (once || !time_left())) return false;
+  if (options_.rounds && !options_.is_replay) {
+    if (number >= *options_.rounds) {
+      if (first) leave_to_another();
+      return false;
+    }
+  } else {
+    const bool once = repeats_one_round() && options_.replay_class != ReplayClass::workload;
+    if (!first && (once || !time_left())) return false;
+  }
   round_ = repeats_one_round() ? first_round() : number;
   extra_.clear();
   announce();
   return true;
+}
+
+void ClaimRun::begin_single() {
+  round_ = repeats_one_round() ? first_round() : 0;
+  extra_.clear();
+  announce();
 }
 
 void ClaimRun::end_round() {

@@ -35,8 +35,10 @@
 #include <vector>
 
 #include "harness/artifact.h"
+#include "harness/figures.h"
 #include "harness/replay.h"
 #include "harness/seed.h"
+#include "harness/shard.h"
 
 namespace touchstone::harness {
 
@@ -51,6 +53,20 @@ struct Tried {
 };
 
 std::string to_text(const Tried& tried);
+
+/// What a sampler has seen of one body's schedules, and what that says of those it has not (Good and Turing).
+struct Sampled {
+  std::string what;
+  std::uint64_t executions = 0;
+  std::uint64_t classes = 0;
+  std::uint64_t once = 0;  ///< classes seen once
+
+  /// About the chance that the next execution is of a class not seen yet; of executions that several counted apart, at most that.
+  double remainder() const {
+    return executions == 0 ? 1.0 : static_cast<double>(once) / static_cast<double>(executions);
+  }
+  friend bool operator==(const Sampled&, const Sampled&) = default;
+};
 
 struct ClaimViolated : std::runtime_error {
   using std::runtime_error::runtime_error;
@@ -84,26 +100,33 @@ class ClaimRun {
     ReplayClass replay_class = ReplayClass::workload;
     bool is_replay = false;
     std::function<void(const Tried&)> progress = {};
+    Shard shard = {};                          ///< of the campaign: of the rounds, and of what is done once
+    std::optional<std::uint64_t> rounds = {};  ///< of all shards together, instead of a time
   };
 
   ClaimRun(std::string claim, Options options);
 
-  /// Calls `round(seed)` with a seed of its own until the share is used up, but at least once.
+  /// Calls `round(seed)` with a seed of its own until the share is used up, but at least once. In a shard, only with the rounds that
+  /// it takes.
   template <class Round>
   void rounds(Round round) {
-    for (std::uint64_t number = first_round(); begin_round(number); ++number) {
+    for (std::uint64_t number = first_round(); begin_round(number); number += options_.shard.count) {
       round(seed_.derive("round").derive(std::to_string(repeats_one_round() ? first_round() : number)));
       end_round();
     }
   }
 
-  /// Calls `once()` a single time: for a check that time does not make better.
+  /// Calls `once()` a single time: for a check that time does not make better. In a campaign, in one shard.
   template <class Once>
   void once(Once check) {
-    begin_round(first_round());
+    if (!owns("once")) return leave_to_another();
+    begin_single();
     check(seed_.derive("round").derive("0"));
     end_round();
   }
+
+  /// Whether this shard is the one that does what rounds do not divide, of this part: a search that ends.
+  bool owns(std::string_view what) const;
 
   /// What follows belongs to `part` and has `share` of the time.
   void begin_part(const ClaimPart& part, std::chrono::nanoseconds share);
@@ -124,6 +147,15 @@ class ClaimRun {
   void note(const std::string& text);
   const std::vector<std::string>& notes() const { return notes_; }
 
+  /// What is known by now of the schedules of `sampled.what`: replaces what was said of it before.
+  void sampled(Sampled sampled);
+  const std::vector<Sampled>& all_sampled() const { return sampled_; }
+
+  Figures& figures() { return figures_; }
+
+  /// Another shard does all of what this part had to do since begin_part().
+  bool left_to_another() const { return left_to_another_; }
+
   bool is_replay() const { return options_.is_replay; }
   ReplayClass replay_class() const { return options_.replay_class; }
 
@@ -142,7 +174,9 @@ class ClaimRun {
   std::uint64_t first_round() const;
   bool repeats_one_round() const { return options_.is_replay && replayed("round").has_value(); }
   bool begin_round(std::uint64_t number);
+  void begin_single();
   void end_round();
+  void leave_to_another() { left_to_another_ = true; }
   void announce() const;
 
   std::string claim_;
@@ -154,6 +188,9 @@ class ClaimRun {
   std::string part_;
   std::vector<ReplayOption> extra_;
   std::vector<std::string> notes_;
+  std::vector<Sampled> sampled_;
+  Figures figures_;
+  bool left_to_another_ = false;
 };
 
 struct Claim {

@@ -14,14 +14,19 @@
 #include <string>
 #include <string_view>
 
+#include "harness/artifact.h"
+#include "harness/campaign.h"
+#include "harness/campaign_option.h"
 #include "harness/commands.h"
 #include "harness/explore/builtin.h"
 #include "harness/explore/explorer.h"
 #include "harness/explore/scenario.h"
+#include "harness/explore/scenario_shrink.h"
 #include "harness/failure_report.h"
 #include "harness/input_option.h"
 #include "harness/replay.h"
 #include "harness/seed.h"
+#include "harness/verify_json.h"
 
 namespace touchstone::harness {
 namespace {
@@ -46,6 +51,7 @@ struct Arguments {
   bool trace = false;
   bool json = false;
   bool list = false;
+  CampaignOptions campaign;
 };
 
 struct Refused {
@@ -64,6 +70,24 @@ Scenario load(const std::string& path) {
     throw Refused{kExitMalformed, fmt::format("{}:{}: {}", path, error->line, error->what)};
   }
   return std::get<Scenario>(std::move(parsed));
+}
+
+Shard shard_of(const Arguments& arguments) {
+  if (!arguments.schedule.empty()) return {};  // a schedule says everything
+  const auto chosen = shard_of(arguments.campaign, !arguments.seed.empty());
+  if (const auto* wrong = std::get_if<ShardError>(&chosen)) throw Refused{kExitUsage, wrong->what};
+  return std::get<Shard>(chosen);
+}
+
+void take_shard(const Arguments& arguments, explore::Options& options) {
+  const Shard shard = shard_of(arguments);
+  if (shard.whole()) return;
+  if (!explore::samples(options.algorithm))
+    throw Refused{kExitUsage, fmt::format("shard {}: {} searches one tree, which is not divided: choose an "
+                                          "algorithm that samples, or --shard 1/1",
+                                          shard.text(), name_of(options.algorithm))};
+  options.first = shard.index;
+  options.step = shard.count;
 }
 
 explore::Options options_of(const Arguments& arguments, Algorithm usual) {
@@ -86,6 +110,7 @@ explore::Options options_of(const Arguments& arguments, Algorithm usual) {
     options.preemptions = *arguments.preemptions;
   }
   options.weak_memory = arguments.weak_memory;
+  take_shard(arguments, options);
   options.keep_trace = arguments.trace;
   options.count_classes = explore::samples(options.algorithm) && arguments.schedule.empty();
   if (!arguments.json && ::isatty(STDERR_FILENO) != 0) {
@@ -108,6 +133,60 @@ void make_sound(explore::Options& options) {
   options.algorithm = Algorithm::plain;
 }
 
+std::string replay_of(const Arguments& arguments, const Report& report, const std::string& target) {
+  ReplayLine line{ReplayClass::exact, Seed(report.failure->schedule.seed), ClaimTarget{kExploreClaim}, {}};
+  line.options.push_back({"scenario", target});
+  line.options.push_back({"schedule", report.failure->schedule.text()});
+  if (arguments.weak_memory) line.options.push_back({"weak-memory", "on"});
+  return to_text(line, path_of_this_binary());
+}
+
+/// The exploration as one claim: that nothing breaks the scenario's promise.
+ClaimReport claim_of(const Arguments& arguments, const Report& report, const std::string& target) {
+  ClaimReport claim{.claim = kExploreClaim,
+                    .promise = target,
+                    .technique = report.covered,
+                    .replay_class = ReplayClass::exact,
+                    .verdict = ClaimVerdict::held,
+                    .tried = {}};
+  claim.tried.schedules = report.executions;
+  claim.seconds = report.seconds;
+  if (report.chance_of_new)
+    claim.sampled.push_back({target, report.executions, report.classes, report.seen_once});
+  if (report.failure) claim.replay = replay_of(arguments, report, target);
+  if (report.failure_expected) {
+    // Which shard meets it is a matter of chance.
+    claim.verdict = report.verdict == Verdict::failed ? ClaimVerdict::held : ClaimVerdict::elsewhere;
+  } else if (report.verdict == Verdict::failed) {
+    claim.verdict = ClaimVerdict::violated;
+    claim.reason = report.failure->failure.message + "\n" + report.failure->columns;
+  } else if (report.verdict == Verdict::inconclusive) {
+    claim.verdict = ClaimVerdict::inconclusive;
+    claim.reason = report.covered;
+  }
+  return claim;
+}
+
+void keep_results(const Arguments& arguments, const Report& report, const std::string& target) {
+  if (arguments.campaign.results.empty()) return;
+  try {
+    CampaignResults results(
+        arguments.campaign.results,
+        {.command = kExploreClaim,
+         .seed = Seed(report.seed).text(),
+         .subject = target,
+         .options =
+             fmt::format("{}{} executions{}", name_of(report.algorithm),
+                         arguments.executions == 0 ? " usual" : fmt::format(" {}", arguments.executions),
+                         arguments.weak_memory ? ", weak memory" : "")},
+        shard_of(arguments));
+    results.add(kExploreClaim, json_of(claim_of(arguments, report, target)));
+    results.finish();
+  } catch (const std::runtime_error& why) {
+    throw Refused{kExitCannotWrite, fmt::format("--results: {}", why.what())};
+  }
+}
+
 Report run(const Arguments& arguments, const explore::Body& body, const explore::Options& options) {
   if (arguments.schedule.empty()) {
     Report report = explore::explore(body, options);
@@ -117,6 +196,13 @@ Report run(const Arguments& arguments, const explore::Body& body, const explore:
   const auto schedule = explore::Schedule::parse(arguments.schedule);
   if (!schedule) throw Refused{kExitUsage, "not a schedule: " + arguments.schedule};
   return explore::replay(body, *schedule, options);
+}
+
+const char* whether_it_fails_again(const Report& report) {
+  if (!report.failure) return "it does not fail again: the program, or the scenario, is another one";
+  return report.failure->failure.kind == explore::FailureKind::nondeterministic
+             ? "the schedule is of another program, so it says nothing of this one"
+             : "it fails again";
 }
 
 void print_report(const Arguments& arguments, const Report& report, const std::string& target) {
@@ -130,14 +216,12 @@ void print_report(const Arguments& arguments, const Report& report, const std::s
   std::cout.flush();
   std::fflush(stdout);
   if (report.failure) {
-    ReplayLine line{ReplayClass::exact, Seed(report.failure->schedule.seed), ClaimTarget{kExploreClaim}, {}};
-    line.options.push_back({"scenario", target});
-    line.options.push_back({"schedule", report.failure->schedule.text()});
-    if (arguments.weak_memory) line.options.push_back({"weak-memory", "on"});
-    fmt::print(stderr, "replay: {}\n", to_text(line, path_of_this_binary()));
+    fmt::print(stderr, "replay: {}\n", replay_of(arguments, report, target));
   }
   if (arguments.json) std::cout << report.json() << '\n';
+  if (!arguments.json && !arguments.schedule.empty()) std::cout << whether_it_fails_again(report) << '\n';
   std::cout.flush();
+  keep_results(arguments, report, target);
 }
 
 int status_of(const Report& report, bool expects_failure) {
@@ -233,9 +317,52 @@ std::string wrong_with(const ReplayLine& line) {
   return "";
 }
 
+/// The scenario and the schedule of a failure made smaller, shown, and kept where that is wished.
+int minimize(const Arguments& arguments, const ReplayWishes& wishes) {
+  constexpr std::uint64_t kSamples = 400;  // of a candidate
+  try {
+    const Scenario scenario = load(arguments.scenario);
+    const auto schedule = explore::Schedule::parse(arguments.schedule);
+    const auto options_for = [&](const Scenario& it) {
+      explore::Options options;
+      options.seed = schedule->seed;
+      options.executions = kSamples;
+      options.weak_memory = arguments.weak_memory;
+      options.faults = it.faults;
+      options.draws = it.draws;
+      return options;
+    };
+    const Report failing =
+        explore::replay(explore::controlled_body(scenario), *schedule, options_for(scenario));
+    if (!failing.failure) return 0;
+    const auto deadline = std::chrono::steady_clock::now() + wishes.budget;
+    const explore::SmallerScenario smaller = explore::shrink_scenario(
+        scenario.text, failing,
+        [&](const Scenario& it) { return explore::explore(explore::controlled_body(it), options_for(it)); },
+        [&] { return std::chrono::steady_clock::now() < deadline; });
+    fmt::print("\nsmaller, after {} scenarios:\n\n{}\n", smaller.tried, smaller.text);
+    const std::string file = wishes.out.empty() ? "smaller.scenario" : wishes.out + "/smaller.scenario";
+    if (!wishes.out.empty()) Artifact(wishes.out).write("smaller.scenario", smaller.text);
+    std::cout << smaller.report;
+    std::cout.flush();
+    if (!wishes.out.empty()) {
+      fmt::print(stderr, "replay: {}\n", replay_of(arguments, smaller.report, file));
+      Artifact(wishes.out)
+          .write("replay.txt", "replay: " + replay_of(arguments, smaller.report, file) + "\n");
+    }
+    return 1;
+  } catch (const Refused& refused) {
+    fmt::print(stderr, "touchstone replay: {}\n", refused.what);
+    return refused.status;
+  } catch (const std::runtime_error& why) {
+    fmt::print(stderr, "touchstone replay: --out \"{}\": {}\n", wishes.out, why.what());
+    return kExitCannotWrite;
+  }
+}
+
 }  // namespace
 
-int replay_exploration(const ReplayLine& line) {
+int replay_exploration(const ReplayLine& line, const ReplayWishes& wishes) {
   constexpr std::string_view kBuiltin = "builtin:";
   Arguments arguments;
   if (const std::string wrong = wrong_with(line); !wrong.empty()) {
@@ -250,7 +377,15 @@ int replay_exploration(const ReplayLine& line) {
   }
   arguments.schedule = line.option("schedule").value_or("");
   arguments.weak_memory = line.option("weak-memory").has_value();
-  return run_command(arguments);
+  arguments.trace = wishes.trace;
+  if (wishes.minimize && arguments.scenario.empty()) {
+    fmt::print(stderr,
+               "touchstone replay: --minimize makes a scenario smaller, and this is a program: \"{}\"\n",
+               target);
+    return kExitUsage;
+  }
+  const int status = run_command(arguments);
+  return status == 1 && wishes.minimize ? minimize(arguments, wishes) : status;
 }
 
 void add_explore_command(CLI::App& app, int& exit_status) {
@@ -271,6 +406,7 @@ void add_explore_command(CLI::App& app, int& exit_status) {
   auto* const preemptions =
       command->add_option("--preemptions", arguments->preemptions, "bound of the bounded search (2)");
   auto* const seed = command->add_option("--seed", arguments->seed, "0x and hex digits, or decimal");
+  add_campaign_options(*command, arguments->campaign);
   auto* const schedule =
       command->add_option("--schedule", arguments->schedule, "replay exactly this schedule");
   auto* const weak = command->add_flag("--weak-memory", arguments->weak_memory,
@@ -284,6 +420,10 @@ void add_explore_command(CLI::App& app, int& exit_status) {
   for (CLI::Option* other : {builtin, algorithm, preemptions, seed, schedule, weak, trace})
     native->excludes(other);
   for (CLI::Option* other : {algorithm, executions, preemptions, seed}) schedule->excludes(other);
+  for (const char* name : {"--shard", "--results"}) {
+    native->excludes(command->get_option(name));
+    schedule->excludes(command->get_option(name));
+  }
   command->callback([arguments, &exit_status] { exit_status = run_command(*arguments); });
 }
 

@@ -240,5 +240,43 @@ TEST_F(ExploreCommand, ShowsItsProgressOnATerminal) {
   EXPECT_NE(output_.find("/s, next is new with chance "), std::string::npos) << output_;
 }
 
+// A schedule that passes once the expectation is corrected is still drawn, if that is asked for.
+TEST_F(ExploreCommand, ReplayDrawsAScheduleThoughItPasses) {
+  const std::string text =
+      "touchstone-scenario 1\nengine ticket=off backoff=off\ninitial n\nworker victim: add n\n"
+      "worker rival: add n times=3\nmost_conflicts ";
+  ASSERT_EQ(touchstone("explore " + scenario(text + "1\n") + " --seed 1"), 1) << output_;
+  const std::string line = replay_words();
+  scenario(text + "9\n");
+  EXPECT_EQ(touchstone(line), 0) << output_;
+  EXPECT_NE(output_.find("it does not fail again"), std::string::npos) << output_;
+  EXPECT_EQ(output_.find("(commit:begin)"), std::string::npos) << output_;
+  EXPECT_EQ(touchstone(line + " --trace"), 0) << output_;
+  EXPECT_NE(output_.find("(commit:begin)"), std::string::npos) << output_;
+}
+
+// What the failure does not need goes: a worker, an operation, a path, repetitions. What is left fails again by its own line.
+TEST_F(ExploreCommand, MinimizesAScenarioThatFails) {
+  const std::string file = scenario(
+      "touchstone-scenario 1\n# more than it needs\nengine ticket=off backoff=off\ninitial n m\n"
+      "worker victim: add n m; read m\nworker rival: add n times=6\nworker other: add m "
+      "times=2\nmost_conflicts 1\n");
+  ASSERT_EQ(touchstone("explore " + file + " --seed 1"), 1) << output_;
+  const std::string line = replay_words(), folder = file + ".small";
+  EXPECT_EQ(touchstone(line + " --minimize --out " + folder), 1) << output_;
+  EXPECT_NE(output_.find("it fails again\n"), std::string::npos) << output_;
+  const std::string small = run_shell("cat " + folder + "/smaller.scenario").output;
+  EXPECT_EQ(small.find("other"), std::string::npos) << small;
+  EXPECT_EQ(small.find("read m"), std::string::npos) << small;
+  EXPECT_EQ(small.find("times=6"), std::string::npos) << small;
+  EXPECT_EQ(touchstone("replay " + folder), 1) << output_;
+  EXPECT_NE(output_.find("conflicts where 1 are allowed"), std::string::npos) << output_;
+  std::filesystem::remove_all(folder);
+  EXPECT_EQ(touchstone("replay --minimize --claim explore --class exact --seed 0x1 --scenario "
+                       "builtin:cas-2x1 --schedule 1:0x1::1:"),
+            64)
+      << output_;
+}
+
 }  // namespace
 }  // namespace touchstone::harness

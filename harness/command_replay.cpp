@@ -8,10 +8,12 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <iostream>
+#include <iterator>
 #include <memory>
 #include <stdexcept>
 
@@ -29,6 +31,9 @@ struct Arguments {
   std::string out;
   std::size_t nth = 1;
   bool list = false;
+  bool minimize = false;
+  bool trace = false;
+  bool gdb = false;
 };
 
 int refuse(const ReplayError& error) {
@@ -37,8 +42,13 @@ int refuse(const ReplayError& error) {
   return kExitUsage;
 }
 
-/// Becomes the program that these words of a shell start; returns only when it cannot. Words before it are NAME=value.
-int become(const std::vector<std::string>& words) {
+int refuse(const std::string& what) {
+  return refuse(ReplayError{what, ""});
+}
+
+/// Becomes the program that these words of a shell start, under gdb if that is wished; returns only when it cannot. Words before it are
+/// NAME=value.
+int become(const std::vector<std::string>& words, bool gdb) {
   std::vector<std::string> arguments;
   for (const auto& word : words) {
     if (word == "#") break;
@@ -49,23 +59,83 @@ int become(const std::vector<std::string>& words) {
       arguments.push_back(word);
     }
   }
+  const std::string program = arguments.front();
+  if (::access(program.c_str(), X_OK) != 0) {
+    fmt::print(stderr,
+               "touchstone replay: cannot run {}: {} (run it at the top of the repository, after a build)\n",
+               program, std::strerror(errno));
+    return kExitMalformed;
+  }
+  if (gdb) arguments.insert(arguments.begin(), {"gdb", "--args"});
   std::vector<char*> pointers;
   for (auto& argument : arguments) pointers.push_back(argument.data());
   pointers.push_back(nullptr);
-  ::execv(pointers.front(), pointers.data());
-  fmt::print(stderr,
-             "touchstone replay: cannot run {}: {} (run it at the top of the repository, after a build)\n",
-             pointers.front(), std::strerror(errno));
+  ::execvp(pointers.front(), pointers.data());
+  if (gdb) {
+    fmt::print(stderr, "touchstone replay: --gdb: cannot run gdb: {} (apt-get install gdb)\n",
+               std::strerror(errno));
+    return kExitSystem;
+  }
+  fmt::print(stderr, "touchstone replay: cannot run {}: {}\n", program, std::strerror(errno));
   return kExitMalformed;
 }
 
-int replay_claim(const ReplayLine& line, const std::string& name, const Arguments& arguments) {
-  if (name == kExploreClaim && exploration_replayer != nullptr) return exploration_replayer(line);
-  const auto budget = parse_duration(arguments.budget);
-  if (!budget) {
-    fmt::print(stderr, "touchstone replay: --budget \"{}\": expected a time such as 30s\n", arguments.budget);
-    return kExitUsage;
+/// The words that start this line again in `tool`, with what else was asked for.
+std::vector<std::string> words_for(const std::string& tool, const ReplayLine& line,
+                                   const Arguments& arguments) {
+  auto words = std::get<std::vector<std::string>>(split_words(to_text(line, tool)));
+  words.insert(words.end(), {"--budget", arguments.budget});
+  if (!arguments.out.empty()) words.insert(words.end(), {"--out", arguments.out});
+  if (arguments.minimize) words.push_back("--minimize");
+  if (arguments.trace) words.push_back("--trace");
+  return words;
+}
+
+/// A directory that goes when this ends, for a schedule that only the artifact shows.
+class Shown {
+ public:
+  Shown() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "touchstone-trace-XXXXXX").string();
+    if (::mkdtemp(pattern.data()) != nullptr) path_ = pattern;
   }
+  ~Shown() {
+    std::error_code gone;
+    if (!path_.empty()) std::filesystem::remove_all(path_, gone);
+  }
+  Shown(const Shown&) = delete;
+  Shown& operator=(const Shown&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+void print_file(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  if (!text.empty()) fmt::print("{}{}", text, text.back() == '\n' ? "" : "\n");
+}
+
+/// Whether it reproduces, in words.
+std::string judged(const Replayed& ended, const ReplayLine& line, double seconds) {
+  if (ended.verdict == ClaimVerdict::violated &&
+      ended.reason.find("does not fit this program") != std::string::npos)
+    return fmt::format("the schedule is of another program, so it says nothing of this one ({:.2f} s)",
+                       seconds);
+  if (ended.verdict == ClaimVerdict::violated) return fmt::format("it fails again, after {:.2f} s", seconds);
+  if (ended.verdict != ClaimVerdict::held) return "whether it fails again could not be decided";
+  return line.replay_class == ReplayClass::exact
+             ? fmt::format("it does not fail again ({:.2f} s): the program, or the line, is another one",
+                           seconds)
+             : fmt::format("it did not fail in {:.2f} s: it may take longer, or another machine", seconds);
+}
+
+int replay_claim(const ReplayLine& line, const std::string& name, const Arguments& arguments) {
+  const auto budget = parse_duration(arguments.budget);
+  if (!budget) return refuse({"--budget: expected a time such as 30s", arguments.budget});
+  if (name == kExploreClaim && exploration_replayer != nullptr)
+    return exploration_replayer(line, {arguments.trace, arguments.minimize, arguments.out, *budget});
   const std::string engine(line.option("engine").value_or("reference"));
   std::optional<ClaimRegistry> registry;
   try {
@@ -78,16 +148,31 @@ int replay_claim(const ReplayLine& line, const std::string& name, const Argument
   const Claim* claim = registry->find(name);
   if (claim == nullptr) return refuse({"the engine " + engine + " has no claim of this name", name});
   if (const auto refused = refused_of(*claim, line)) return refuse(*refused);
+  if (arguments.minimize)
+    return refuse(
+        "--minimize makes a scenario smaller, and this line has none: its schedule was shrunk when it was "
+        "found");
+  if (arguments.trace && !line.option("schedule"))
+    return refuse("--trace shows a schedule, and this line has none: what real threads did was not recorded");
   Seed::set_of_process(line.seed);
   fmt::print("seed {}\n{}: {}\n", line.seed.text(), claim->name, claim->promise);
   std::fflush(stdout);
   print_replay_line_on_death();
-  Artifact artifact(arguments.out);
-  const Replayed ended = replay(*claim, line, *budget, arguments.out.empty() ? nullptr : &artifact);
+  const Shown shown;
+  Artifact artifact(arguments.out.empty() ? shown.path() : std::filesystem::path(arguments.out));
+  const bool keeps = !arguments.out.empty() || arguments.trace;
+  const auto begin = std::chrono::steady_clock::now();
+  const Replayed ended = replay(*claim, line, *budget, keeps ? &artifact : nullptr);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   fmt::print("{} ({})\n", to_text(ended.verdict), to_text(ended.tried));
   for (const auto& note : ended.notes) fmt::print("note: {}\n", note);
-  if (ended.verdict == ClaimVerdict::held) return 0;
-  fmt::print("{}\nreplay: {}\n", ended.reason, to_text(line, path_of_this_binary()));
+  if (ended.verdict == ClaimVerdict::held) {
+    if (arguments.trace) print_file(artifact.directory() / "schedule.txt");
+    fmt::print("{}\n", judged(ended, line, seconds));
+    return 0;
+  }
+  fmt::print("{}\n{}\nreplay: {}\n", ended.reason, judged(ended, line, seconds),
+             to_text(line, path_of_this_binary()));
   return ended.verdict == ClaimVerdict::violated ? 1 : 2;
 }
 
@@ -100,8 +185,14 @@ std::variant<ReplayLine, ReplayError> parse(const std::vector<std::string>& word
 }
 
 int repeat(const ReplayLine& line, const Arguments& arguments) {
-  if (std::holds_alternative<TestTarget>(line.target))
-    return become(std::get<std::vector<std::string>>(split_words(to_text(line))));
+  if (std::holds_alternative<TestTarget>(line.target)) {
+    if (arguments.minimize || arguments.trace)
+      return refuse(
+          "--minimize and --trace are for a schedule, and this line is a test's: it prints what it has");
+    return become(std::get<std::vector<std::string>>(split_words(to_text(line))), arguments.gdb);
+  }
+  if (arguments.gdb)
+    return become(words_for(std::filesystem::read_symlink("/proc/self/exe").string(), line, arguments), true);
   return replay_claim(line, std::get<ClaimTarget>(line.target).claim, arguments);
 }
 
@@ -116,7 +207,8 @@ int repeat_logged(const LoggedReplay& logged, const Arguments& arguments) {
   const auto words = std::get<std::vector<std::string>>(split_words(logged.text));
   const auto name_of = [](const std::string& path) { return std::filesystem::path(path).filename(); };
   const bool claim = std::holds_alternative<ClaimTarget>(logged.line.target);
-  if (claim && name_of(words.front()) != name_of(path_of_this_binary())) return become(words);
+  if (claim && name_of(words.front()) != name_of(path_of_this_binary()))
+    return become(words_for(words.front(), logged.line, arguments), arguments.gdb);
   return repeat(logged.line, arguments);
 }
 
@@ -182,6 +274,9 @@ void add_replay_command(CLI::App& app, int& exit_status) {
   command->add_option("--nth", arguments->nth, "of the lines in a log, which to repeat")
       ->capture_default_str();
   command->add_flag("--list", arguments->list, "only show the lines in a log");
+  command->add_flag("--minimize", arguments->minimize, "of an explored scenario: make it smaller, too");
+  command->add_flag("--trace", arguments->trace, "of a schedule: draw the interleaving though it passes");
+  command->add_flag("--gdb", arguments->gdb, "under gdb, which must be installed");
   command->allow_extras();
   command->footer(
       "LINE is what follows `replay: ` in any failure, quoted or not; or a file, or - for the standard "

@@ -79,6 +79,42 @@ TEST_F(VerifyCommand, RemovesWhatAnEarlierRunLeftAndNothingElse) {
   EXPECT_TRUE(std::filesystem::exists(out_ / "notes"));
 }
 
+// The danger: machines that check the same thing, or leave something out. Three shards must try exactly what one run tries.
+TEST_F(VerifyCommand, ShardsTryTogetherWhatOneRunTries) {
+  const std::string words =
+      "verify --engine simple --claim S1 --claim A2 --claim A3 --claim A6 --seed 0x5 --rounds 7 --out '' ";
+  ASSERT_EQ(touchstone(words + "--json"), 0) << output_;
+  const auto whole = nlohmann::json::parse(output_);
+  for (const char* shard : {"1/3", "2/3", "3/3"})
+    ASSERT_EQ(touchstone(words + "--results " + out_.string() + " --shard " + shard), 0) << output_;
+  ASSERT_EQ(touchstone("merge --json " + out_.string()), 0) << output_;
+  const auto merged = nlohmann::json::parse(output_);
+  EXPECT_EQ(merged.at("part"), "3 of 3 shards");
+  ASSERT_EQ(merged.at("claims").size(), whole.at("claims").size());
+  for (std::size_t i = 0; i < whole.at("claims").size(); ++i) {
+    const auto &one = merged.at("claims")[i], &other = whole.at("claims")[i];
+    const auto find = [&](const auto& in) {
+      for (const auto& claim : in.at("claims"))
+        if (claim.at("claim") == one.at("claim")) return claim;
+      return other;
+    };
+    EXPECT_EQ(one.at("tried"), find(whole).at("tried")) << one.at("claim");
+    EXPECT_EQ(one.at("verdict"), "held") << one;
+  }
+}
+
+TEST_F(VerifyCommand, RefusesShardsWithoutASeedAndWrongOnes) {
+  EXPECT_EQ(touchstone("verify --claim A3 --shard 1/2 --out ''"), 64);
+  EXPECT_NE(output_.find("--seed is missing"), std::string::npos) << output_;
+  EXPECT_EQ(touchstone("verify --claim A3 --seed 1 --shard 3/2 --out ''"), 64);
+  EXPECT_NE(output_.find("--shard \"3/2\""), std::string::npos) << output_;
+  EXPECT_EQ(touchstone("merge /proc/nothing"), 65) << output_;
+  EXPECT_EQ(touchstone("merge"), 64);
+  EXPECT_EQ(
+      run_shell("JOB_COMPLETION_INDEX=1 '" TOUCHSTONE_TOOL "' verify --claim A3 --seed 1 --out ''").status,
+      64);
+}
+
 // The danger: an hour of checks is lost because somebody ended the run. It is ended when the first claim is decided and the
 // second has hours to go.
 TEST_F(VerifyCommand, AnInterruptedRunLeavesTheReportOfWhatWasDecided) {
@@ -91,6 +127,18 @@ TEST_F(VerifyCommand, AnInterruptedRunLeavesTheReportOfWhatWasDecided) {
   EXPECT_EQ(json.at("claims").size(), 1u);
   EXPECT_EQ(json.at("claims").at(0).at("verdict"), "held");
   EXPECT_EQ(json.at("unfinished"), 1);
+}
+
+TEST_F(VerifyCommand, WritesThePageAndTheFileForACiServer) {
+  const std::string page = (out_ / "elsewhere/page.html").string(), xml = (out_ / "elsewhere/a.xml").string();
+  ASSERT_EQ(touchstone("verify --claim A3 --claim A9 --seed 0x2 --out " + (out_ / "run").string() +
+                       " --html " + page + " --junit " + xml),
+            0)
+      << output_;
+  EXPECT_EQ(run_shell("grep -c '<tr id=' " + page).output, "2\n");
+  EXPECT_EQ(run_shell("cmp " + page + " " + (out_ / "run/report.html").string()).status, 0);
+  EXPECT_EQ(run_shell("grep -c '<testcase ' " + xml).output, "2\n");
+  EXPECT_EQ(touchstone("verify --claim A3 --out '' --html /proc/nothing/page.html"), 73) << output_;
 }
 
 TEST_F(VerifyCommand, ReplayTakesTheLineQuotedOrNot) {
@@ -141,6 +189,40 @@ TEST_F(VerifyCommand, ReplaySaysWhatALogLacks) {
       << "replay: touchstone replay --claim A3 --class exact --seed 0x5 --round 0\n";
   EXPECT_EQ(touchstone("replay --nth 2 " + (out_ / "ci.log").string()), 64);
   EXPECT_NE(output_.find("--nth 2"), std::string::npos) << output_;
+}
+
+TEST_F(VerifyCommand, ReplaySaysAtOnceWhetherAnExactLineFailsAgain) {
+  EXPECT_EQ(touchstone("replay --claim A3 --class exact --seed 0x5 --round 0"), 0) << output_;
+  EXPECT_NE(output_.find("\nit does not fail again ("), std::string::npos) << output_;
+}
+
+TEST_F(VerifyCommand, ReplaySaysThatAScheduleIsOfAnotherProgram) {
+  EXPECT_EQ(touchstone("replay --claim B4 --class exact --seed 1 --part schedules --body last-two-conflicts "
+                       "--schedule 1:0x1::1:"),
+            1)
+      << output_;
+  EXPECT_NE(output_.find("\nthe schedule is of another program"), std::string::npos) << output_;
+  EXPECT_EQ(output_.find("it fails again"), std::string::npos) << output_;
+}
+
+TEST_F(VerifyCommand, ReplayRefusesToDrawOrMinimizeWhatHasNoSchedule) {
+  EXPECT_EQ(touchstone("replay --claim A3 --class exact --seed 0x5 --trace"), 64);
+  EXPECT_NE(output_.find("--trace shows a schedule"), std::string::npos) << output_;
+  EXPECT_EQ(touchstone("replay --claim A3 --class exact --seed 0x5 --minimize"), 64);
+  EXPECT_NE(output_.find("--minimize"), std::string::npos) << output_;
+  EXPECT_EQ(touchstone("replay --trace TOUCHSTONE_SEED=0x7 " TOUCHSTONE_TOOL), 64);
+}
+
+TEST_F(VerifyCommand, ReplayRunsUnderGdbOrSaysThatThereIsNone) {
+  const std::string line = "replay --gdb --claim A3 --class exact --seed 0x5 --round 0";
+  const std::string empty = "PATH=/nonexistent '" TOUCHSTONE_TOOL "' " + line;
+  EXPECT_EQ(run_shell(empty).status, 71);
+  EXPECT_NE(run_shell(empty).output.find("apt-get install gdb"), std::string::npos);
+  if (run_shell("command -v gdb").status != 0)
+    GTEST_SKIP() << "expected skip: gdb is not installed (apt-get install gdb), so nothing runs under it";
+  const ToolRun under = run_shell("echo 'info inferiors' | '" TOUCHSTONE_TOOL "' " + line);
+  EXPECT_NE(under.output.find("/touchstone"), std::string::npos) << under.output;
+  EXPECT_NE(under.output.find("(gdb)"), std::string::npos) << under.output;
 }
 
 // The danger: a line that was mistyped repeats something else, or nothing, and ends with `held`.

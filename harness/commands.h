@@ -8,6 +8,8 @@
 // written, 70 a defect of the tool itself.
 
 #include <CLI/App.hpp>
+#include <chrono>
+#include <string>
 
 #include "harness/replay.h"
 
@@ -25,16 +27,25 @@ void add_doctor_command(CLI::App& app, int& exit_status);
 /// Also makes servers known to verify and replay.
 void add_engines_command(CLI::App& app, int& exit_status);
 void add_explore_command(CLI::App& app, int& exit_status);
+void add_merge_command(CLI::App& app, int& exit_status);
 void add_reap_command(CLI::App& app, int& exit_status);
 
 void add_replay_command(CLI::App& app, int& exit_status);
 void add_verify_command(CLI::App& app, int& exit_status);
 
+/// What `touchstone replay` was asked for beside the line.
+struct ReplayWishes {
+  bool trace = false;     ///< show the interleaving though it passes
+  bool minimize = false;  ///< make the scenario smaller, too
+  std::string out = {};   ///< where to keep what explains the failure; empty: nowhere
+  std::chrono::nanoseconds budget{0};
+};
+
 /// What a replay line of `touchstone explore` names in place of a claim of the suite; and how it is repeated.
 inline constexpr const char* kExploreClaim = "explore";
-int replay_exploration(const ReplayLine& line);
+int replay_exploration(const ReplayLine& line, const ReplayWishes& wishes);
 
 /// What replays an exploration: null in a tool that is built without the explorer.
-inline int (*exploration_replayer)(const ReplayLine&) = nullptr;
+inline int (*exploration_replayer)(const ReplayLine&, const ReplayWishes&) = nullptr;
 
 }  // namespace touchstone::harness

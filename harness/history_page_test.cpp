@@ -3,17 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <filesystem>
 #include <sstream>
 
 #include "harness/history_elle.h"
+#include "harness/page_in_browser.h"
 #include "harness/parsed_history.h"
-#include "harness/tool_run.h"
 
 namespace touchstone::harness {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr std::string_view kRefuted =
     "INFO  jepsen.util - 0 :invoke :write 1\nINFO  jepsen.util - 0 :ok :write 1\n"
@@ -100,52 +97,20 @@ TEST(HistoryPage, StaysWellFormedAndLoadsNothingWhateverTheHistoryHolds) {
   EXPECT_EQ(Json::parse(page.substr(begin, page.find("</script>", begin) - begin)).at("client").size(), 1U);
 }
 
-/// Loads the page in headless Chromium, and gives the tag that says what is on the screen.
-class PageInABrowser : public ::testing::Test {
+class HistoryInABrowser : public PageInABrowser {
  protected:
-  void SetUp() override {
-    if (run_shell("command -v chromium").status != 0)
-      GTEST_SKIP()
-          << "expected skip: chromium is not installed (apt-get install chromium), so no page is loaded";
-    std::string pattern = (fs::temp_directory_path() / "touchstone-page-XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
-  }
-  void TearDown() override {
-    if (!folder_.empty()) fs::remove_all(folder_);
-  }
-
-  std::string shown(const std::string& file, const std::string& view) const {
-    const std::string page = whole(file, view);
-    const std::size_t body = page.find("<body data-");
-    if (body == std::string::npos) return "nothing was drawn: " + page;
-    return page.substr(body, page.find('>', body) - body);
-  }
-
-  /// All of the document after its scripts have run.
-  std::string whole(const std::string& file, const std::string& view) const {
-    return run_shell("HOME=" + folder_.string() +
-                     " timeout 120 chromium --headless --no-sandbox --disable-gpu" +
-                     " --disable-crash-reporter --disable-breakpad --no-first-run --window-size=1400,800 "
-                     "--user-data-dir=" +
-                     (folder_ / "profile").string() + " --dump-dom 'file://" + file + "#" + view + "'")
-        .output;
-  }
-
   std::string saved(const Json& data) const {
-    const std::string file = (folder_ / "page.html").string();
+    const std::string file = (folder() / "page.html").string();
     EXPECT_TRUE(save_page(data, file));
     return file;
   }
-
-  fs::path folder_;
 };
 
 void expect_has(const std::string& text, const std::string& part) {
   EXPECT_NE(text.find(part), std::string::npos) << part << " is not in " << text;
 }
 
-TEST_F(PageInABrowser, ShowsTheViolationSearchesFiltersAndZooms) {
+TEST_F(HistoryInABrowser, ShowsTheViolationSearchesFiltersAndZooms) {
   const std::string file = saved(data_of(kRefuted));
   const std::string first = shown(file, "");
   expect_has(first, "data-operations=\"5\" data-shown=\"5\"");
@@ -158,7 +123,7 @@ TEST_F(PageInABrowser, ShowsTheViolationSearchesFiltersAndZooms) {
   expect_has(zoomed, "data-theme=\"dark\"");
 }
 
-TEST_F(PageInABrowser, SaysOnHoverWhatTheStateIsAndWhatFails) {
+TEST_F(HistoryInABrowser, SaysOnHoverWhatTheStateIsAndWhatFails) {
   const std::string file = saved(data_of(kRefuted));
   const auto tip = [&](const std::string& operation) {
     const std::string page = whole(file, "hover=" + operation);
@@ -174,7 +139,7 @@ TEST_F(PageInABrowser, SaysOnHoverWhatTheStateIsAndWhatFails) {
   expect_has(failing, "nothing explains this: nothing explains read");
 }
 
-TEST_F(PageInABrowser, GoesByTheKeyboard) {
+TEST_F(HistoryInABrowser, GoesByTheKeyboard) {
   const std::string file = saved(data_of(kRefuted));
   const std::string all = shown(file, "zoom=1&press=0");
   const auto span = [](const std::string& body) {
@@ -190,7 +155,7 @@ TEST_F(PageInABrowser, GoesByTheKeyboard) {
   expect_has(shown(file, "zoom=1&press=f"), "data-failing-in-view=\"1\"");
 }
 
-TEST_F(PageInABrowser, FiltersByKeyAndSortsByVersion) {
+TEST_F(HistoryInABrowser, FiltersByKeyAndSortsByVersion) {
   model::History history;
   for (std::int64_t i = 0; i < 6; ++i) {
     model::Operation it{.invoked = i * 10,
@@ -209,7 +174,7 @@ TEST_F(PageInABrowser, FiltersByKeyAndSortsByVersion) {
   expect_has(sorted, "data-shown=\"4\"");  // those that have a version
 }
 
-TEST_F(PageInABrowser, DrawsOfAHundredThousandOperationsOnlyWhatIsVisible) {
+TEST_F(HistoryInABrowser, DrawsOfAHundredThousandOperationsOnlyWhatIsVisible) {
   model::History history;
   for (std::int64_t i = 0; i < 100'000; ++i) {
     model::Operation it{.invoked = i * 10,

@@ -23,7 +23,7 @@ struct ToolRun {
 inline ToolRun run_shell(const std::string& command) {
   ToolRun run;
   constexpr const char* kUndivided = "unset GTEST_SHARD_INDEX GTEST_TOTAL_SHARDS; ";
-  std::FILE* pipe = ::popen((kUndivided + ("{ " + command) + "\n} 2>&1").c_str(), "r");
+  std::FILE* pipe = ::popen((kUndivided + command + " 2>&1").c_str(), "r");
   if (pipe == nullptr) return run;
   std::array<char, 4096> block;
   while (const std::size_t got = std::fread(block.data(), 1, block.size(), pipe))

@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <charconv>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <stdexcept>
 
 #include "harness/isolated.h"
+#include "harness/verify_json.h"
 #include "harness/verify_table.h"
 
 namespace touchstone::harness {
@@ -19,17 +19,6 @@ using Json = nlohmann::json;
 
 double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-Json json_of(const Tried& tried) {
-  return {{"rounds", tried.rounds},
-          {"operations", tried.operations},
-          {"schedules", tried.schedules},
-          {"kills", tried.kills}};
-}
-
-Tried tried_of(const Json& json) {
-  return {json.at("rounds"), json.at("operations"), json.at("schedules"), json.at("kills")};
 }
 
 /// Runs the parts one after another, each with its share of what is left of the time.
@@ -44,7 +33,7 @@ void run_parts(const std::vector<ClaimPart>& parts, std::chrono::nanoseconds sha
     weight_left -= part.weight;
     const Tried before = run.tried();
     part.check(run);
-    if (run.tried() == before) throw ClaimInconclusive("the check tried nothing");
+    if (run.tried() == before && !run.left_to_another()) throw ClaimInconclusive("the check tried nothing");
   }
 }
 
@@ -60,7 +49,7 @@ Replayed run_check(const std::vector<ClaimPart>& parts, std::chrono::nanoseconds
   } catch (const std::exception& why) {
     return ended(ClaimVerdict::violated, why.what());
   }
-  return ended(ClaimVerdict::held, "");
+  return ended(run.tried() == Tried{} ? ClaimVerdict::elsewhere : ClaimVerdict::held, "");
 }
 
 /// The parts that a replay line means (Q4), as the line's class says.
@@ -83,7 +72,9 @@ std::string in_the_child(const Claim& claim, const VerifyOptions& options, std::
                                 .share = share,
                                 .artifact = artifact,
                                 .replaying = {{"engine", engine}},
-                                .replay_class = claim.replay_class};
+                                .replay_class = claim.replay_class,
+                                .shard = options.shard,
+                                .rounds = options.rounds};
   auto last = Clock::now();
   run_options.progress = [&](const Tried& tried) {
     if (Clock::now() - last < std::chrono::milliseconds(100)) return;
@@ -94,13 +85,14 @@ std::string in_the_child(const Claim& claim, const VerifyOptions& options, std::
   const Replayed ended = run_check(claim.parts(), share, run);
   Json options_json = Json::array();
   for (const auto& option : run.replay_options()) options_json.push_back({option.name, option.value});
-  return Json{{"verdict", static_cast<int>(ended.verdict)},
-              {"reason", ended.reason},
-              {"tried", json_of(ended.tried)},
-              {"notes", ended.notes},
-              {"class", static_cast<int>(run.replay_class())},
-              {"options", options_json}}
-      .dump(-1, ' ', false, Json::error_handler_t::replace);
+  return dumped({{"verdict", static_cast<int>(ended.verdict)},
+                 {"reason", ended.reason},
+                 {"tried", json_of(ended.tried)},
+                 {"notes", ended.notes},
+                 {"sampled", json_of(run.all_sampled())},
+                 {"figures", json_of(run.figures())},
+                 {"class", static_cast<int>(run.replay_class())},
+                 {"options", options_json}});
 }
 
 ClaimReport check_isolated(const Claim& claim, const VerifyOptions& options, std::chrono::nanoseconds share,
@@ -109,10 +101,7 @@ ClaimReport check_isolated(const Claim& claim, const VerifyOptions& options, std
                      .promise = claim.promise,
                      .technique = claim.techniques(),
                      .replay_class = claim.replay_class,
-                     .tried = {},
-                     .reason = "",
-                     .notes = {},
-                     .replay = ""};
+                     .tried = {}};
   Artifact artifact(options.out / claim.name);
   ReplayLine line{claim.replay_class, options.seed, ClaimTarget{claim.name}, {{"engine", engine}}};
   const auto begin = Clock::now();
@@ -128,6 +117,8 @@ ClaimReport check_isolated(const Claim& claim, const VerifyOptions& options, std
     report.reason = json.at("reason");
     report.tried = tried_of(json.at("tried"));
     report.notes = json.at("notes").get<std::vector<std::string>>();
+    report.sampled = sampled_of(json.at("sampled"));
+    report.figures = figures_of(json.at("figures"));
     line.replay_class = static_cast<ReplayClass>(json.at("class").get<int>());
     line.options.clear();
     for (const auto& option : json.at("options")) line.options.push_back({option.at(0), option.at(1)});
@@ -135,7 +126,7 @@ ClaimReport check_isolated(const Claim& claim, const VerifyOptions& options, std
     report.verdict = ClaimVerdict::violated;
     report.reason = (outcome.kind == Isolated::Outcome::Kind::hung ? "hung: " : "died: ") + outcome.text;
   }
-  if (report.verdict != ClaimVerdict::held) {
+  if (report.verdict == ClaimVerdict::violated || report.verdict == ClaimVerdict::inconclusive) {
     report.replay_class = line.replay_class;
     report.replay = to_text(line, options.tool);
   }
@@ -199,6 +190,8 @@ std::string_view to_text(ClaimVerdict verdict) {
       return "VIOLATED";
     case ClaimVerdict::inconclusive:
       return "inconclusive";
+    case ClaimVerdict::elsewhere:
+      return "elsewhere";
   }
   return "unknown";
 }
@@ -219,6 +212,7 @@ VerifyReport verify(const ClaimRegistry& registry, const VerifyOptions& options,
   VerifyReport report{.engine = registry.engine(), .seed = options.seed, .claims = {}};
   report.planned = claims.size();
   if (options.only.empty()) report.not_claimed = registry.not_claimed();
+  if (!options.shard.whole()) report.part = "shard " + options.shard.text();
   begin_run_directory(report, options.out);
   if (options.started) options.started();
   const auto begin = Clock::now();
@@ -292,37 +286,6 @@ Replayed replay(const Claim& claim, const ReplayLine& line, std::chrono::nanosec
   if (line.option("operation") && ended.verdict == ClaimVerdict::held && tried.operations == 0)
     return {ClaimVerdict::inconclusive, "nothing was repeated: the claim has no such operation", tried, {}};
   return ended;
-}
-
-std::string to_json(const VerifyReport& report) {
-  Json claims = Json::array();
-  for (const auto& claim : report.claims) {
-    claims.push_back(
-        {{"claim", claim.claim},
-         {"promise", claim.promise},
-         {"technique", claim.technique},
-         {"tried", json_of(claim.tried)},
-         {"verdict", claim.verdict == ClaimVerdict::violated ? "violated" : to_text(claim.verdict)},
-         {"seed", report.seed.text()},
-         {"class", to_text(claim.replay_class)},
-         {"seconds", claim.seconds},
-         {"reason", claim.reason},
-         {"notes", claim.notes},
-         {"replay", claim.replay}});
-  }
-  Json not_claimed = Json::array();
-  for (const auto& promise : report.not_claimed)
-    not_claimed.push_back({{"claim", promise.name}, {"promise", promise.promise}, {"lacks", promise.lacks}});
-  return Json{{"engine", report.engine},
-              {"seed", report.seed.text()},
-              {"seconds", report.seconds},
-              {"held", report.count(ClaimVerdict::held)},
-              {"violated", report.count(ClaimVerdict::violated)},
-              {"inconclusive", report.count(ClaimVerdict::inconclusive)},
-              {"unfinished", report.unfinished()},
-              {"not_claimed", not_claimed},
-              {"claims", claims}}
-      .dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 void write_report(const VerifyReport& report, const std::filesystem::path& out) {

@@ -23,7 +23,12 @@
 
 namespace touchstone::harness {
 
-enum class ClaimVerdict { held, violated, inconclusive };
+enum class ClaimVerdict {
+  held,
+  violated,
+  inconclusive,
+  elsewhere,  ///< another shard of the campaign checks it
+};
 std::string_view to_text(ClaimVerdict verdict);
 
 struct ClaimReport {
@@ -33,10 +38,12 @@ struct ClaimReport {
   ReplayClass replay_class = ReplayClass::workload;
   ClaimVerdict verdict = ClaimVerdict::inconclusive;
   Tried tried;
-  std::string reason;              ///< of a verdict that is not `held`
-  std::vector<std::string> notes;  ///< what a reader should know beside the verdict
-  std::string replay;              ///< the line, of a violation
+  std::string reason = {};              ///< of a verdict that is violated or inconclusive
+  std::vector<std::string> notes = {};  ///< what a reader should know beside the verdict
+  std::string replay = {};              ///< the line, of such a verdict
   double seconds = 0;
+  std::vector<Sampled> sampled = {};  ///< by a sampler of schedules: what it has not seen
+  Figures figures = {};
 };
 
 struct VerifyReport {
@@ -46,6 +53,7 @@ struct VerifyReport {
   double seconds = 0;
   std::size_t planned = 0;  ///< claims of the run
   std::vector<NotClaimed> not_claimed = {};
+  std::string part = {};  ///< of a campaign: which shard, or of which it was merged
 
   std::size_t count(ClaimVerdict verdict) const;
 
@@ -62,6 +70,9 @@ struct VerifyOptions {
   std::filesystem::path out = "touchstone-out";  ///< empty: keep nothing
   std::vector<std::string> only;                 ///< claims by name; empty: all
   std::string tool = "touchstone";               ///< how a replay line calls the tool
+  Shard shard = {};
+  std::optional<std::uint64_t> rounds =
+      {};  ///< of every check in all shards, whatever time it takes; `budget` is then patience
   std::chrono::nanoseconds patience =
       std::chrono::seconds(60);        ///< beyond its share, until a claim counts as hung
   std::function<void()> started = {};  ///< the claims are known and the run directory can be written
@@ -94,7 +105,5 @@ Replayed replay(const Claim& claim, const ReplayLine& line, std::chrono::nanosec
 
 /// The report's files in `out`: report.json, report.txt, and a directory for each claim.
 void write_report(const VerifyReport& report, const std::filesystem::path& out);
-
-std::string to_json(const VerifyReport& report);
 
 }  // namespace touchstone::harness

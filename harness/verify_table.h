@@ -14,6 +14,9 @@
 
 namespace touchstone::harness {
 
+/// "two-workers 0.8 %, three-workers 12 %"
+std::string remainders(const std::vector<Sampled>& sampled);
+
 std::string table_head();
 std::string table_row(const ClaimReport& claim, Seed seed);
 std::string table_foot(const VerifyReport& report);

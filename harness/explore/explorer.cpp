@@ -4,8 +4,9 @@
 
 #include <chrono>
 #include <concepts>
+#include <memory>
 #include <stdexcept>
-#include <unordered_map>
+#include <unordered_set>
 
 #include "engine/native_platform.h"
 #include "harness/explore/controlled_platform.h"
@@ -48,18 +49,25 @@ class Exploration {
     settings_.weak_memory = options.weak_memory;
     settings_.keep_notes = options.keep_trace;
     settings_.faults = options.faults;
+    if (options.classes) {
+      classes_ = options.classes;
+    } else if (options.count_classes && samples(options.algorithm)) {
+      classes_ = std::make_shared<ClassCounts>();
+    }
   }
 
   Report sample(Strategy& strategy) {
     engine::SplitMix seeds(report_.seed, 0x657865637574696f);
     const std::uint64_t most = options_.executions.value_or(kSamples);
-    while (report_.executions < most && !report_.failure) {
+    for (std::uint64_t skipped = 0; skipped < options_.first; ++skipped) seeds.next();
+    for (std::uint64_t number = options_.first; number < most && !report_.failure; number += options_.step) {
       settings_.seed = seeds.next();
+      for (std::uint64_t skipped = 1; skipped < options_.step; ++skipped) seeds.next();
       // A script says every step itself.
       settings_.fair_after = strategy.stops_at_faults() ? options_.max_points : fair_after();
       const Outcome outcome = scheduler_.run(body_, strategy, settings_);
       count(outcome);
-      if (options_.count_classes) ++classes_[class_hash()];
+      if (classes_) classes_->add(class_hash());
       if (options_.keep_trace) report_.columns = draw(scheduler_);
       if (outcome.failure) {
         explain(*outcome.failure);
@@ -83,7 +91,7 @@ class Exploration {
     while (more && !report_.failure && report_.executions < options_.executions.value_or(~std::uint64_t{0})) {
       const Outcome outcome = scheduler_.run(body_, search, settings_);
       count(outcome);
-      if (hashes && outcome.ending != Ending::blocked) ++classes_[class_hash()];
+      if (hashes && outcome.ending != Ending::blocked) distinct_.insert(class_hash());
       if (options_.keep_trace) report_.columns = draw(scheduler_);
       if (outcome.failure) {
         explain(*outcome.failure);
@@ -94,7 +102,7 @@ class Exploration {
       show_progress();
     }
     if (more && !report_.failure) report_.verdict = Verdict::inconclusive;
-    report_.classes = hashes ? classes_.size() : report_.executions - report_.blocked;
+    report_.classes = hashes ? distinct_.size() : report_.executions - report_.blocked;
     report_.covered = coverage(!more);
     return finish();
   }
@@ -189,12 +197,10 @@ class Exploration {
 
   Report finish() {
     report_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
-    if (options_.count_classes && samples(options_.algorithm)) {
-      report_.classes = classes_.size();
-      std::uint64_t once = 0;
-      for (const auto& [hash, times] : classes_) once += times == 1 ? 1 : 0;
-      report_.chance_of_new =
-          static_cast<double>(once) / static_cast<double>(std::max<std::uint64_t>(report_.executions, 1));
+    if (classes_) {
+      report_.classes = classes_->classes();
+      report_.seen_once = classes_->once();
+      report_.chance_of_new = classes_->chance_of_new();
     }
     return report_;
   }
@@ -207,7 +213,8 @@ class Exploration {
   Settings settings_;
   Report report_;
   TraceHasher hasher_;
-  std::unordered_map<std::uint64_t, std::uint32_t> classes_;
+  std::shared_ptr<ClassCounts> classes_;        // of a sampler that counts
+  std::unordered_set<std::uint64_t> distinct_;  // of a search that counts
 };
 
 }  // namespace

@@ -17,11 +17,13 @@
 #include <cstdint>
 #include <functional>
 #include <iosfwd>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "harness/explore/class_counts.h"
 #include "harness/explore/dpor.h"
 #include "harness/explore/sampling.h"
 #include "harness/explore/schedule.h"
@@ -47,6 +49,10 @@ struct Options {
   std::uint64_t draws = 1;                  // values tried for a draw, by the plain and bounded searches
   bool weak_memory = false;
   bool count_classes = false;  // by a hash of every execution: always so for the plain and bounded searches
+  std::shared_ptr<ClassCounts> classes =
+      {};  // where a sampler counts, beside what is there: implies count_classes
+  std::uint64_t first = 0,
+                step = 1;  // of the sampler's executions takes number first, first + step, ... (shard.h)
   bool shrink = true;
   bool keep_trace = false;  // of the last execution, though it passed
   std::uint32_t determinism_checks = 3;
@@ -80,6 +86,7 @@ struct Report {
   std::uint64_t blocked = 0;
   std::uint64_t cut = 0;
   std::uint64_t classes = 0;
+  std::uint64_t seen_once = 0;  // of the classes, by a sampler
   std::uint64_t points = 0;
   double seconds = 0;
   std::optional<double> chance_of_new;  // Good and Turing: classes seen once / executions

@@ -328,8 +328,8 @@ model::TransactionHistory record_transactions(Server& server, const ServerLevel&
   return history;
 }
 
-Contention measure_contention(Server& server, const ServerLevel& level, ContentionPolicy policy,
-                              Stream& stream) {
+ServerContention measure_contention(Server& server, const ServerLevel& level, ContentionPolicy policy,
+                                    Stream& stream) {
   constexpr int kClients = 8;
   constexpr int kCommits = 12;
   server.clear();

@@ -4,7 +4,7 @@
 //
 //   model::History cells = record_cells(server, level, stream, {});              // linearizability, key by key
 //   model::TransactionHistory lists = record_transactions(server, level, stream, {});
-//   Contention contended = measure_contention(server, level, ContentionPolicy::ticket, stream);
+//   ServerContention contended = measure_contention(server, level, ContentionPolicy::ticket, stream);
 //
 // What is lost is unknown in the history, and its client goes on under another name. Thread safety: one thread, which also
 // makes the faults; the clients' threads start and end inside.
@@ -36,7 +36,7 @@ model::History record_cells(Server& server, const ServerLevel& level, Stream& st
 model::TransactionHistory record_transactions(Server& server, const ServerLevel& level, Stream& stream,
                                               const ServerRunShape& shape);
 
-struct Contention {
+struct ServerContention {
   std::uint64_t commits = 0;
   std::uint64_t conflicts = 0;
   std::uint64_t most_in_a_row = 0;  ///< conflicts of one client
@@ -44,8 +44,8 @@ struct Contention {
 };
 
 /// Eight clients that add to one counter.
-Contention measure_contention(Server& server, const ServerLevel& level, ContentionPolicy policy,
-                              Stream& stream);
+ServerContention measure_contention(Server& server, const ServerLevel& level, ContentionPolicy policy,
+                                    Stream& stream);
 
 /// Attempts until every client has committed something again; nothing if one has not within `bound`.
 std::optional<int> attempts_until_progress(Server& server, const ServerLevel& level, int clients, int bound);

@@ -17,11 +17,11 @@ std::string joined(const std::vector<std::string>& words, const char* none) {
   return text.empty() ? none : text;
 }
 
-double per_second(const Contention& it) {
+double per_second(const ServerContention& it) {
   return it.seconds > 0 ? static_cast<double>(it.commits) / it.seconds : 0;
 }
 
-double conflicts_per_commit(const Contention& it) {
+double conflicts_per_commit(const ServerContention& it) {
   return it.commits > 0 ? static_cast<double>(it.conflicts) / static_cast<double>(it.commits) : 0;
 }
 

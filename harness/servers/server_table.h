@@ -24,7 +24,7 @@ struct ServerRow {
   int not_linearizable = 0;        ///< rounds
   std::vector<std::string> holds;  ///< the strongest levels that no round contradicts
   std::vector<std::string> anomalies;
-  std::array<Contention, 3> contention = {};  ///< by ContentionPolicy
+  std::array<ServerContention, 3> contention = {};  ///< by ContentionPolicy
 };
 
 ServerRow measure_level(Server& server, const ServerKind& kind, const ServerLevel& level, Seed seed,

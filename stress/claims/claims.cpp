@@ -41,6 +41,7 @@ std::optional<ClaimRegistry> claims_of(std::string_view engine) {
     stress::add_contract_claims(registry);
     stress::add_backoff_claims(registry);
     stress::add_ticket_claims(registry);
+    stress::add_contention_claims(registry);
     stress::add_schedule_claims(registry);
     stress::add_segment_claims(registry);
   } else if (auto servers = claims_of_servers != nullptr ? claims_of_servers(engine) : std::nullopt) {

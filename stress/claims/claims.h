@@ -15,6 +15,7 @@ namespace touchstone::stress {
 void add_contract_claims(harness::ClaimRegistry& registry);
 void add_backoff_claims(harness::ClaimRegistry& registry);
 void add_ticket_claims(harness::ClaimRegistry& registry);
+void add_contention_claims(harness::ClaimRegistry& registry);  ///< a part of B10, with the report's picture
 void add_schedule_claims(harness::ClaimRegistry& registry);  ///< parts of the B claims that are there already
 void add_segment_claims(harness::ClaimRegistry& registry);   ///< C1 to C12: all of the next three, too
 void add_segment_liveness_claims(harness::ClaimRegistry& registry);

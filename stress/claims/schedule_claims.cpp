@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 
 #include "stress/claims/claims.h"
 #include "stress/scheduled.h"
@@ -16,6 +17,7 @@ namespace {
 using harness::ClaimRun;
 using harness::ReplayClass;
 using harness::Seed;
+namespace explore = harness::explore;
 using harness::explore::Report;
 using harness::explore::Verdict;
 using Search = Scheduled::Search;
@@ -58,26 +60,40 @@ void replay_schedule(ClaimRun& run, const std::string& name, const std::string& 
   const auto schedule = harness::explore::Schedule::parse(text);
   if (!schedule) throw harness::ClaimInconclusive("not a schedule: " + text);
   ++run.tried().schedules;
-  judge(run, promise, harness::explore::replay(promise.body, *schedule));
+  const Report report = explore::replay(promise.body, *schedule);
+  if (run.artifact() != nullptr) run.artifact()->write("schedule.txt", report.columns);
+  judge(run, promise, report);
 }
 
-/// How many schedules of each body were looked at.
-using Counts = std::map<std::string, std::uint64_t>;
+/// What was looked at of each body: how many schedules, and of the sampled ones which classes.
+struct Looked {
+  std::uint64_t schedules = 0;
+  std::shared_ptr<explore::ClassCounts> classes = std::make_shared<explore::ClassCounts>();
+};
+using LookedAt = std::map<std::string, Looked>;
 
-void look_once(ClaimRun& run, const Scheduled& promise, Seed seed, Counts& counts) {
-  const Report report = look(promise, {.seed = seed.derive(promise.name).value()});
+void look_once(ClaimRun& run, const Scheduled& promise, Seed seed, LookedAt& all) {
+  Looked& looked = all[promise.name];
+  const bool samples = promise.search == Search::sampled;
+  const Report report = look(
+      promise, {.seed = seed.derive(promise.name).value(), .classes = samples ? looked.classes : nullptr});
   run.tried().schedules += report.executions;
-  counts[promise.name] += report.executions;
+  looked.schedules += report.executions;
+  if (samples)
+    run.sampled(
+        {promise.name, looked.classes->executions(), looked.classes->classes(), looked.classes->once()});
   judge(run, promise, report);
-  if (promise.search != Search::sampled) require_reached(promise);
+  if (!samples) require_reached(promise);
 }
 
 /// "exhausted one-rival (36); sampled two-rivals (4000)"; scripts are counted together.
-std::string summary(const std::vector<const Scheduled*>& promises, const Counts& counts) {
+std::string summary(const std::vector<const Scheduled*>& promises, const LookedAt& all) {
   std::map<Search, std::string> texts;
   std::uint64_t scripts = 0;
   for (const Scheduled* promise : promises) {
-    const std::uint64_t count = counts.at(promise->name);
+    const auto looked = all.find(promise->name);
+    if (looked == all.end()) continue;  // another shard does
+    const std::uint64_t count = looked->second.schedules;
     if (promise->search == Search::scripted) {
       scripts += count;
       continue;
@@ -86,10 +102,10 @@ std::string summary(const std::vector<const Scheduled*>& promises, const Counts&
     text += fmt::format("{}{} ({})", text.empty() ? "" : ", ", promise->name, count);
   }
   if (scripts > 0) texts[Search::scripted] = fmt::format("{} schedule{}", scripts, scripts == 1 ? "" : "s");
-  std::string all;
+  std::string joined;
   for (const auto& [search, text] : texts)
-    all += fmt::format("{}{} {}", all.empty() ? "" : "; ", to_text(search), text);
-  return all;
+    joined += fmt::format("{}{} {}", joined.empty() ? "" : "; ", to_text(search), text);
+  return joined;
 }
 
 void look_at_schedules(ClaimRun& run) {
@@ -99,22 +115,25 @@ void look_at_schedules(ClaimRun& run) {
     return;
   }
   const auto promises = all_scheduled_for(run.claim());
-  Counts counts;
-  bool first = true;
-  const auto round = [&](Seed seed) {
-    for (const Scheduled* promise : promises)
-      if (first || promise->search == Search::sampled) look_once(run, *promise, seed, counts);
-    first = false;
-  };
+  LookedAt looked;
   const bool samples = std::any_of(promises.begin(), promises.end(),
                                    [](const auto* promise) { return promise->search == Search::sampled; });
+  bool first = true;
+  const auto round = [&](Seed seed) {
+    for (const Scheduled* promise : promises) {
+      const bool now = promise->search == Search::sampled || (first && (!samples || run.owns(promise->name)));
+      if (now) look_once(run, *promise, seed, looked);
+    }
+    first = false;
+  };
   if (samples) {
     run.rounds(round);
   } else {
     run.once(round);
   }
-  for (const Scheduled* promise : promises) require_reached(*promise);
-  run.note(summary(promises, counts));
+  for (const Scheduled* promise : promises)
+    if (looked.count(promise->name) != 0) require_reached(*promise);
+  if (!looked.empty()) run.note(summary(promises, looked));
 }
 
 std::string technique_of(std::string_view claim) {

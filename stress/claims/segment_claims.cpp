@@ -32,7 +32,7 @@ using harness::Seed;
 
 void names_carry_the_allocating_pid(ClaimRun& run) {
   run.once([&](Seed) {
-    Directory directory;
+    Directory directory(run);
     auto owner = need(SegmentOwner::open(directory.options()));
     const auto handle = need(owner.allocate("key", bytes("x")));
     run.require(handle.name() == fmt::format("theus:s:{}:key", ::getpid()), "main's segment is named {}",
@@ -59,7 +59,7 @@ void names_carry_the_allocating_pid(ClaimRun& run) {
 void workers_read_without_copying(ClaimRun& run) {
   run.once([&](Seed seed) {
     constexpr std::size_t kCount = 10'000'000;  // doubles: 80 MB
-    Directory directory;
+    Directory directory(run);
     auto owner = need(SegmentOwner::open(directory.options()));
     auto stream = seed.stream("C2");
     double sum = 0;
@@ -96,7 +96,7 @@ std::unique_ptr<SegmentOwner>& static_owner() {
 // may touch the parent's names, because the lock that gives the right to unlink them is the parent's.
 void childrens_ends_touch_nothing(ClaimRun& run) {
   run.once([&](Seed) {
-    Directory directory;
+    Directory directory(run);
     static_owner() = std::make_unique<SegmentOwner>(need(SegmentOwner::open(directory.options())));
     SegmentOwner& owner = *static_owner();
     const auto handle = need(owner.allocate("key", bytes("content")));
@@ -192,7 +192,7 @@ void no_kill_of_an_operation_leaks(ClaimRun& run) {
   run.once([&](Seed) {
     const chaos::OneProcessor processor;
     const auto only_operation = run.replayed("operation"), only_point = run.replayed("crash-point");
-    Directory directory;
+    Directory directory(run);
     auto bystander = need(SegmentOwner::open(directory.options("bystander")));
     need(bystander.allocate("live", bytes("x")));
     for (const Operation& operation : operations_of(directory)) {
@@ -222,7 +222,7 @@ void no_kill_of_an_operation_leaks(ClaimRun& run) {
 
 void only_the_creator_unlinks(ClaimRun& run) {
   run.once([&](Seed) {
-    Directory directory;
+    Directory directory(run);
     auto owner = need(SegmentOwner::open(directory.options()));
     const auto handle = need(owner.allocate("key", bytes("x")));
     auto other = Child::start([&]() -> std::string {

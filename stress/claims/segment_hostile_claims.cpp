@@ -27,7 +27,7 @@ using harness::Seed;
 void readers_cannot_write(ClaimRun& run) {
   run.once([&](Seed) {
     constexpr const char* kFault = "ended by signal 11";
-    Directory directory;
+    Directory directory(run);
     auto owner = need(SegmentOwner::open(directory.options()));
     const auto handle = need(owner.allocate("key", bytes("content")));
     const std::string stored = chaos::store_through_an_attachment(handle, directory.path());
@@ -36,7 +36,7 @@ void readers_cannot_write(ClaimRun& run) {
     run.require(inherited == kFault, "a store through the parent's mapping: {}", inherited);
     need(need(Attachment::attach(handle, directory.path())).verify());
     need(owner.shutdown());
-    Directory other;
+    Directory other(run);
     const std::string reopened =
         chaos::as_ordinary_user(other.path(), [&] { return chaos::reopen_for_writing(other.options()); });
     run.require(reopened.empty(), "{}", reopened);
@@ -52,7 +52,7 @@ void sandboxed_workers_cannot_write(ClaimRun& run) {
       run.note("the sandbox of a worker that is root: not tried: this kernel has no Landlock");
       return;
     }
-    Directory directory;
+    Directory directory(run);
     const std::string output = directory.file("output");
     ::mkdir(output.c_str(), 0700);
     auto owner = need(SegmentOwner::open(directory.options()));
@@ -72,7 +72,7 @@ void sandboxed_workers_cannot_write(ClaimRun& run) {
 // C9. Keys of any bytes come back from their names; names that do not fit, and sessions that could not be told apart, are errors.
 void keys_round_trip(ClaimRun& run) {
   run.rounds([&](Seed seed) {
-    Directory directory;
+    Directory directory(run);
     auto stream = seed.stream("C9");
     auto owner = need(SegmentOwner::open(directory.options()));
     for (int i = 0; i < 20; ++i) {
@@ -143,7 +143,7 @@ std::vector<Squatter> squatters(const Directory& directory) {
 
 void foreign_files_stay(ClaimRun& run) {
   run.once([&](Seed) {
-    Directory directory;
+    Directory directory(run);
     const std::string name = need(encode_name("s", ::getpid(), "squatted"));
     for (const Squatter& squatter : squatters(directory)) {
       auto owner = need(SegmentOwner::open(directory.options()));
@@ -174,7 +174,7 @@ void foreign_files_stay(ClaimRun& run) {
 void damaged_headers_are_refused(ClaimRun& run) {
   run.once([&](Seed seed) {
     auto stream = seed.stream("damage");
-    Directory directory;
+    Directory directory(run);
     auto owner = need(SegmentOwner::open(directory.options()));
     for (int i = 0; i < 40; ++i) {
       const auto handle = need(owner.allocate("frame", bytes("payload")));
@@ -200,7 +200,7 @@ void damaged_headers_are_refused(ClaimRun& run) {
 
 void full_memory_is_an_error(ClaimRun& run) {
   run.once([&](Seed) {
-    Directory directory;
+    Directory directory(run);
     ++run.tried().operations;
     const std::string report = chaos::fill_one_megabyte(directory.options());
     if (report.rfind("no mount namespace", 0) == 0) {

@@ -60,7 +60,7 @@ void require_removed(const ClaimRun& run, const Directory& directory, std::strin
 // that has nothing to do with them, and at last to a new owner of the same session.
 void stopped_killed_and_reused(ClaimRun& run) {
   run.once([&](Seed) {
-    Directory directory;
+    Directory directory(run);
     Gate ready;
     Child owner = Child::start(owner_until_killed(directory, ready));
     run.require(ready.wait(), "the owner died");
@@ -97,7 +97,7 @@ void stopped_killed_and_reused(ClaimRun& run) {
 // segment. And two owners of one session, each the first process of its namespace, both have the pid 1.
 void other_pid_namespaces(ClaimRun& run) {
   run.once([&](Seed) {
-    Directory directory;
+    Directory directory(run);
     ++run.tried().operations;
     Gate ready;
     const pid_t pid = chaos::unused_pid();
@@ -302,9 +302,9 @@ bool can_interleave(ClaimRun& run) {
 // leave a dead one.
 void every_interleaving_of_reapers_and_owner(ClaimRun& run) {
   if (!can_interleave(run)) return;
-  bool first = true;
+  bool first = run.owns("every interleaving");
   run.rounds([&](Seed seed) {
-    Directory directory;
+    Directory directory(run);
     const auto look = [&](const char* name, auto make, unsigned bound, unsigned samples) {
       Cast cast(directory);
       Interleavings all(run, name, make(cast), directory);
@@ -343,7 +343,7 @@ void every_interleaving_of_reapers_and_owner(ClaimRun& run) {
 // C6. The same on free-running processes, after a kill.
 void reapers_and_a_restarting_owner(ClaimRun& run) {
   run.rounds([&](Seed) {
-    Directory directory;
+    Directory directory(run);
     Gate ready;
     auto dead = Child::start(owner_until_killed(directory, ready));
     run.require(ready.wait(), "the owner died");
@@ -373,7 +373,7 @@ void reapers_and_a_restarting_owner(ClaimRun& run) {
 void ten_thousand_orphans_go_in_one_start(ClaimRun& run) {
   run.once([&](Seed) {
     for (const int sessions : {1, 1000}) {
-      Directory directory;
+      Directory directory(run);
       auto bystander = need(SegmentOwner::open(directory.options("alive")));
       need(bystander.allocate("frame", bytes("x")));
       for (int i = 0; i < 10'000; ++i)
@@ -405,7 +405,7 @@ void ten_thousand_orphans_go_in_one_start(ClaimRun& run) {
 // both live.
 void two_mains_of_one_session(ClaimRun& run) {
   run.rounds([&](Seed) {
-    Directory directory;
+    Directory directory(run);
     Gate allocated[2];
     Gate looked[2];
     const auto main_number = [&](int self) {
@@ -442,9 +442,9 @@ void two_mains_of_one_session(ClaimRun& run) {
 // unharmed.
 void every_interleaving_of_two_starts(ClaimRun& run) {
   if (!can_interleave(run)) return;
-  bool first = true;
+  bool first = run.owns("every interleaving");
   run.rounds([&](Seed seed) {
-    Directory directory;
+    Directory directory(run);
     Cast cast(directory);
     auto one = cast.starting_main("main 1");
     const auto prepare = one.prepare;

@@ -1,7 +1,7 @@
 #pragma once
 // A directory of its own in /dev/shm for one round of a claim about shared memory.
 //
-//   Directory directory;
+//   Directory directory(run);
 //   auto owner = need(SegmentOwner::open(directory.options()));
 //   ...; run.require(directory.names() == 0, "{} names are left", directory.names());
 //
@@ -9,6 +9,8 @@
 
 #include <stdlib.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <filesystem>
 #include <iterator>
 #include <span>
@@ -27,7 +29,7 @@ namespace touchstone::stress {
 
 class Directory {
  public:
-  Directory() {
+  explicit Directory(harness::ClaimRun& run) : run_(&run) {
     const char* const scratch =
         std::getenv(harness::kScratchVariable);  // its owner removes it if this process cannot
     std::string pattern = std::string(scratch != nullptr ? scratch : "/dev/shm") + "/touchstone-claim-XXXXXX";
@@ -48,11 +50,16 @@ class Directory {
     return static_cast<std::size_t>(std::distance(begin(all), end(all)));
   }
 
-  /// What a start would do here.
+  /// What a start would do here; counted for the report's picture, but in a forked child.
   engine::ReapReport reap() const {
+    using engine::ReapVerdict;
     engine::ReapOptions options;
     options.directory = path_;
-    return engine::reap(options);
+    engine::ReapReport found = engine::reap(options);
+    for (const ReapVerdict verdict :
+         {ReapVerdict::removed, ReapVerdict::live, ReapVerdict::foreign, ReapVerdict::failed})
+      count(std::string(name_of(verdict)), found.count(verdict));
+    return found;
   }
 
   engine::SegmentOwner::Options options(const std::string& session = "s") const {
@@ -60,6 +67,19 @@ class Directory {
   }
 
  private:
+  void count(const std::string& name, std::uint64_t more) const {
+    auto& all = run_->figures().counts;
+    if (all.empty()) all.push_back({"What reapers found, by group of segments", {}});
+    auto& counts = all.front().counts;
+    const auto known = std::find_if(counts.begin(), counts.end(), [&](auto& it) { return it.first == name; });
+    if (known != counts.end()) {
+      known->second += more;
+    } else {
+      counts.emplace_back(name, more);
+    }
+  }
+
+  harness::ClaimRun* run_;
   std::string path_;
 };
 

@@ -122,7 +122,7 @@ void killed_workers_lose_no_job(ClaimRun& run) {
   run.rounds([&](Seed seed) {
     const chaos::Subreaper subreaper;
     auto stream = seed.stream("C12");
-    Directory directory;
+    Directory directory(run);
     SharedBoard board;
     for (auto& entry : board->jobs) {
       entry.deaths = stream.chance(1, 3) ? static_cast<int>(stream.between(1, 3)) : 0;
@@ -178,7 +178,7 @@ void killed_workers_lose_no_job(ClaimRun& run) {
 void killed_main_leaves_no_worker(ClaimRun& run) {
   run.once([&](Seed) {
     const chaos::Subreaper subreaper;
-    Directory directory;
+    Directory directory(run);
     chaos::Gate busy;
     auto main = chaos::Child::start([&]() -> std::string {
       become_main();
@@ -204,7 +204,7 @@ void killed_main_leaves_no_worker(ClaimRun& run) {
 // C1. A worker of the pool, with main's own owner in its memory, may neither allocate nor own, also if it calls itself a main's child.
 void pool_workers_may_not_allocate(ClaimRun& run) {
   run.once([&](Seed) {
-    Directory directory;
+    Directory directory(run);
     auto owner = need(SegmentOwner::open(directory.options()));
     const auto handle = need(owner.allocate("key", bytes("x")));
     auto pool = need(WorkerPool::open(
