@@ -27,7 +27,7 @@ constexpr const char* kStale = "reads from followers";
 class EtcdSession : public Session {
  public:
   EtcdSession(const EtcdAddress& node, std::uint16_t port, std::string level)
-      : connection_(node.host, port, std::chrono::seconds(3)), level_(std::move(level)) {}
+      : connection_(node.host, port, std::chrono::seconds(1)), level_(std::move(level)) {}
 
   void begin() override {
     revision_.clear();

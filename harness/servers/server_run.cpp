@@ -79,7 +79,7 @@ class Clients {
 
  private:
   /// Who waits for a node that is away ends no call meanwhile.
-  static constexpr std::chrono::milliseconds kLongestFault{700};
+  static constexpr std::chrono::milliseconds kLongestFault{2000};
   static constexpr int kMostUnreachable = 1000;  // in a row, ten milliseconds each
 
   const ServerRunShape& shape_;

@@ -25,7 +25,7 @@ struct ServerRunShape {
   int transactions = 40;  ///< of each client
   int keys = 4;
   std::size_t fault_every =
-      0;  ///< calls that have ended between two faults; an odd one, which mends, comes after 700 ms at the latest
+      0;  ///< calls that have ended between two faults; an odd one, which mends, comes after two seconds at the latest
   std::function<void(std::size_t)> fault = {};  ///< the nth, on the caller's thread
   std::function<void()> ended = {};  ///< the clients have: the faults may, before what is read last
 };

@@ -20,18 +20,25 @@ class Servers : public testing::Test {
 
   /// The report of `verify`; null when the server is not here.
   nlohmann::json verify(const std::string& words) {
-    const ToolRun run = run_shell("'" TOUCHSTONE_TOOL "' verify --json --budget 1s --out " + out_.string() +
+    const ToolRun run = run_shell("'" TOUCHSTONE_TOOL "' verify --json --out " + out_.string() +
                                   " --engine " + words + " 2>/dev/null");
     output_ = run.output;
     if (run.status == 65) return nullptr;
     return nlohmann::json::parse(run.output, nullptr, false);
   }
 
-  void keeps_what_it_documents(const std::string& server, std::size_t claims) {
-    const auto report = verify(server);
+  /// `some` of its claims, or with the long campaigns all of them.
+  void keeps_what_it_documents(const std::string& server, const std::string& some) {
+#ifdef TOUCHSTONE_SOAK
+    const std::string words = server + " --budget 60s";
+    EXPECT_NE(some, "");
+#else
+    const std::string words = server + " --budget 1s" + some;
+#endif
+    const auto report = verify(words);
     if (report.is_null()) GTEST_SKIP() << "expected skip: this build or machine is without " << server;
     ASSERT_TRUE(report.is_object()) << output_;
-    EXPECT_EQ(report.at("claims").size(), claims);
+    EXPECT_FALSE(report.at("claims").empty());
     for (const auto& claim : report.at("claims")) {
       // Not every machine gives a file system or hosts of their own.
       const std::string reason = claim.at("reason");
@@ -44,7 +51,7 @@ class Servers : public testing::Test {
 
   /// The one claim fails, and its reason names what is missing from the adapter.
   void shows_its_bug(const std::string& server, const std::string& claim, const char* named) {
-    const auto report = verify(server + "+bugs --claim " + claim);
+    const auto report = verify(server + "+bugs --budget 20s --claim " + claim);
     if (report.is_null()) GTEST_SKIP() << "expected skip: this build or machine is without " << server;
     ASSERT_TRUE(report.is_object()) << output_;
     const auto& it = report.at("claims").at(0);
@@ -64,23 +71,24 @@ class Servers : public testing::Test {
 constexpr const char* kLost = "lost update|incompatible";
 
 TEST_F(Servers, EtcdKeepsWhatItDocuments) {
-  keeps_what_it_documents("etcd", 7);
+  keeps_what_it_documents("etcd", " --claim K1 --claim I2 --claim N1");
 }
 
 TEST_F(Servers, AClusterOfEtcdKeepsWhatItDocumentsAlsoWhenItsHostsAreParted) {
-  keeps_what_it_documents("etcd3", 8);
+  keeps_what_it_documents("etcd3", " --claim N4");
 }
 
 TEST_F(Servers, RedisKeepsWhatItDocuments) {
-  keeps_what_it_documents("redis", 7);
+  keeps_what_it_documents("redis",
+                          " --claim K1 --claim K2 --claim I1 --claim I2 --claim N1 --claim N2 --claim N3");
 }
 
 TEST_F(Servers, PostgresKeepsWhatItDocuments) {
-  keeps_what_it_documents("postgres", 9);
+  keeps_what_it_documents("postgres", " --claim I1 --claim I2 --claim I3 --claim N1");
 }
 
 TEST_F(Servers, RocksdbKeepsWhatItDocuments) {
-  keeps_what_it_documents("rocksdb", 4);
+  keeps_what_it_documents("rocksdb", " --claim K1 --claim I1 --claim I2");
 }
 
 TEST_F(Servers, ATransactionOfEtcdWithoutItsCompareIsNamed) {
@@ -89,6 +97,11 @@ TEST_F(Servers, ATransactionOfEtcdWithoutItsCompareIsNamed) {
 
 TEST_F(Servers, AStaleReadFromAFollowerIsNamed) {
   shows_its_bug("etcd3", "N4", "not linearizable|stale read");
+  if (IsSkipped() || HasFailure()) return;
+  // From the directory that the run left: the same seed, faults and operations, until it fails again.
+  const ToolRun again = run_shell("'" TOUCHSTONE_TOOL "' replay --budget 60s " + (out_ / "N4").string());
+  EXPECT_EQ(again.status, 1) << again.output;
+  EXPECT_NE(again.output.find("VIOLATED"), std::string::npos) << again.output;
 }
 
 TEST_F(Servers, AMissingWatchIsNamed) {
