@@ -81,8 +81,9 @@ TEST(Repository, EngineAndModelStandOnTheirOwnLibrariesOnly) {
         return f.folder() == "engine" && !f.belongs_to_tests() && f.path != "engine/etcd/gateway.cpp";
       }));
   // Decision 0013: etcd's gateway speaks JSON.
-  expect_none(lines_of_code_matching(std::regex(R"(^\s*#\s*include\s*<(?!boost/|nlohmann/json\.hpp>|[a-z_0-9]+>))"),
-                                     [](const auto& f) { return f.path == "engine/etcd/gateway.cpp"; }));
+  expect_none(
+      lines_of_code_matching(std::regex(R"(^\s*#\s*include\s*<(?!boost/|nlohmann/json\.hpp>|[a-z_0-9]+>))"),
+                             [](const auto& f) { return f.path == "engine/etcd/gateway.cpp"; }));
 }
 
 TEST(Repository, IncludesAreRepositoryRooted) {
