@@ -72,7 +72,7 @@ std::map<std::string, std::set<std::string>> options_of_the_tool() {
   std::map<std::string, std::set<std::string>> all;
   const std::regex entry("(?:^|\n)  (--[a-z-]+)");
   for (const char* command :
-       {"check", "convert", "doctor", "engines", "explore", "merge", "reap", "replay", "verify"}) {
+       {"check", "convert", "doctor", "engines", "explore", "fuzz", "merge", "reap", "replay", "verify"}) {
     const std::string help = run_shell(std::string("'" TOUCHSTONE_TOOL "' ") + command + " --help").output;
     auto& options = all[command];
     for (auto it = std::sregex_iterator(help.begin(), help.end(), entry); it != std::sregex_iterator(); ++it)

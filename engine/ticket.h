@@ -138,12 +138,15 @@ class TicketGate {
   /// if the turn came and ran out before the caller saw it. Ends leases that run out meanwhile (T5).
   TicketStatus await_turn(Claim<P>& claim, Time deadline, Counters<P>& counters) {
     const auto begun = [](std::uint64_t token) { return token != 0; };
-    while (!P::wait_until(claim.token, begun, std::min(deadline, next_lease_end()))) {
+    while (true) {
+      // Nobody has a turn, so nobody is queued (T3): its own came and ran out before it looked, and nobody will tell it.
+      const Time end = next_lease_end();
+      const Time until = end == kForever ? Time{} : std::min(deadline, end);
+      if (P::wait_until(claim.token, begun, until)) return TicketStatus::holding;
       const TicketStatus now = status(claim);
       if (now == TicketStatus::none || P::now() >= deadline) return now;
       expire(counters);
     }
-    return TicketStatus::holding;
   }
 
   /// Waits until something else shows where the bar was seen, and returns that; nullopt at `deadline`.

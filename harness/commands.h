@@ -28,6 +28,7 @@ void add_doctor_command(CLI::App& app, int& exit_status);
 void add_engines_command(CLI::App& app, int& exit_status);
 void add_explore_command(CLI::App& app, int& exit_status);
 void add_merge_command(CLI::App& app, int& exit_status);
+void add_fuzz_command(CLI::App& app, int& exit_status);
 void add_reap_command(CLI::App& app, int& exit_status);
 
 void add_replay_command(CLI::App& app, int& exit_status);

@@ -29,6 +29,7 @@ int run(int argc, char** argv) {
   add_engines_command(app, exit_status);
   add_explore_command(app, exit_status);
   add_merge_command(app, exit_status);
+  add_fuzz_command(app, exit_status);
   add_reap_command(app, exit_status);
   add_replay_command(app, exit_status);
   add_verify_command(app, exit_status);

@@ -75,26 +75,35 @@ class ControlledAtomic {
   ControlledAtomic(const ControlledAtomic&) = delete;
   ControlledAtomic& operator=(const ControlledAtomic&) = delete;
 
-  T load(std::memory_order order = std::memory_order_seq_cst) const { return run(Kind::load, T{}, order); }
-  void store(T value, std::memory_order order = std::memory_order_seq_cst) { run(Kind::store, value, order); }
-  T exchange(T value, std::memory_order order = std::memory_order_seq_cst) {
-    return run(Kind::exchange, value, order);
+  T load(std::memory_order order = std::memory_order_seq_cst, Site site = Site::here()) const {
+    return run(Kind::load, T{}, order, site);
   }
-  T fetch_add(T value, std::memory_order order = std::memory_order_seq_cst) requires std::integral<T> {
-    return run(Kind::fetch_add, value, order);
+  void store(T value, std::memory_order order = std::memory_order_seq_cst, Site site = Site::here()) {
+    run(Kind::store, value, order, site);
   }
-  T fetch_sub(T value, std::memory_order order = std::memory_order_seq_cst) requires std::integral<T> {
-    return run(Kind::fetch_sub, value, order);
+  T exchange(T value, std::memory_order order = std::memory_order_seq_cst, Site site = Site::here()) {
+    return run(Kind::exchange, value, order, site);
   }
-  T fetch_or(T value, std::memory_order order = std::memory_order_seq_cst) requires std::integral<T> {
-    return run(Kind::fetch_or, value, order);
+  T fetch_add(T value, std::memory_order order = std::memory_order_seq_cst,
+              Site site = Site::here()) requires std::integral<T> {
+    return run(Kind::fetch_add, value, order, site);
   }
-  T fetch_and(T value, std::memory_order order = std::memory_order_seq_cst) requires std::integral<T> {
-    return run(Kind::fetch_and, value, order);
+  T fetch_sub(T value, std::memory_order order = std::memory_order_seq_cst,
+              Site site = Site::here()) requires std::integral<T> {
+    return run(Kind::fetch_sub, value, order, site);
+  }
+  T fetch_or(T value, std::memory_order order = std::memory_order_seq_cst,
+             Site site = Site::here()) requires std::integral<T> {
+    return run(Kind::fetch_or, value, order, site);
+  }
+  T fetch_and(T value, std::memory_order order = std::memory_order_seq_cst,
+              Site site = Site::here()) requires std::integral<T> {
+    return run(Kind::fetch_and, value, order, site);
   }
 
-  bool compare_exchange_strong(T& expected, T desired, std::memory_order success, std::memory_order failure) {
-    Operation op = operation(Kind::compare_exchange, desired, success);
+  bool compare_exchange_strong(T& expected, T desired, std::memory_order success, std::memory_order failure,
+                               Site site = Site::here()) {
+    Operation op = operation(Kind::compare_exchange, desired, success, site);
     op.expected = Word<T>::pack(expected);
     op.failure_order = failure;
     const std::uint64_t found = perform(op);
@@ -102,23 +111,26 @@ class ControlledAtomic {
     return op.success;
   }
 
-  bool compare_exchange_strong(T& expected, T desired, std::memory_order order = std::memory_order_seq_cst) {
-    const std::memory_order failure = order == std::memory_order_acq_rel   ? std::memory_order_acquire
-                                      : order == std::memory_order_release ? std::memory_order_relaxed
-                                                                           : order;
-    return compare_exchange_strong(expected, desired, order, failure);
+  bool compare_exchange_strong(T& expected, T desired, std::memory_order order = std::memory_order_seq_cst,
+                               Site site = Site::here()) {
+    return compare_exchange_strong(expected, desired, order, failure_order(order), site);
   }
 
   /// Under control nothing fails spuriously.
-  template <class... Orders>
-  bool compare_exchange_weak(T& expected, T desired, Orders... orders) {
-    return compare_exchange_strong(expected, desired, orders...);
+  bool compare_exchange_weak(T& expected, T desired, std::memory_order success, std::memory_order failure,
+                             Site site = Site::here()) {
+    return compare_exchange_strong(expected, desired, success, failure, site);
+  }
+
+  bool compare_exchange_weak(T& expected, T desired, std::memory_order order = std::memory_order_seq_cst,
+                             Site site = Site::here()) {
+    return compare_exchange_strong(expected, desired, order, failure_order(order), site);
   }
 
   operator T() const { return load(); }  // NOLINT(google-explicit-constructor): as std::atomic
 
-  Operation operation(Kind kind, T value, std::memory_order order) const {
-    Operation op{.kind = kind, .order = order, .failure_order = order};
+  Operation operation(Kind kind, T value, std::memory_order order, Site site) const {
+    Operation op{.kind = kind, .order = order, .failure_order = order, .site = site};
     op.object = &object_;
     op.pointer = std::is_pointer_v<T>;
     op.operand = Word<T>::pack(value);
@@ -134,8 +146,14 @@ class ControlledAtomic {
   const Object& object() const { return object_; }
 
  private:
-  T run(Kind kind, T value, std::memory_order order) const {
-    Operation op = operation(kind, value, order);
+  static constexpr std::memory_order failure_order(std::memory_order order) {
+    return order == std::memory_order_acq_rel   ? std::memory_order_acquire
+           : order == std::memory_order_release ? std::memory_order_relaxed
+                                                : order;
+  }
+
+  T run(Kind kind, T value, std::memory_order order, Site site) const {
+    Operation op = operation(kind, value, order, site);
     return Word<T>::unpack(perform(op));
   }
 
@@ -182,18 +200,19 @@ class ControlledMutex {
   ControlledMutex(const ControlledMutex&) = delete;
   ControlledMutex& operator=(const ControlledMutex&) = delete;
 
-  void lock() { run(Kind::lock, std::memory_order_acquire); }
-  bool try_lock() { return run(Kind::try_lock, std::memory_order_acquire); }
-  void unlock() { run(Kind::unlock, std::memory_order_release); }
+  void lock(Site site = Site::here()) { run(Kind::lock, std::memory_order_acquire, site); }
+  bool try_lock(Site site = Site::here()) { return run(Kind::try_lock, std::memory_order_acquire, site); }
+  void unlock(Site site = Site::here()) { run(Kind::unlock, std::memory_order_release, site); }
 
   const Object& object() const { return object_; }
 
  private:
-  bool run(Kind kind, std::memory_order order) {
+  bool run(Kind kind, std::memory_order order, Site site) {
     Scheduler* const s = Scheduler::current();
     const std::uint64_t owner = s != nullptr ? s->self() + 1 : 1;
     Operation op{
         .kind = kind, .order = order, .failure_order = std::memory_order_relaxed, .object = &object_};
+    op.site = site;
     op.operand = kind == Kind::unlock ? 0 : owner;
     op.expected = kind == Kind::unlock ? owner : 0;
     if (s != nullptr) {
@@ -297,24 +316,24 @@ struct ControlledPlatform {
   using random = ControlledRandom;
 
   template <class T, class Predicate>
-  static T await(const ControlledAtomic<T>& word, Predicate satisfied) {
-    Operation op = waiting(Kind::await, word, satisfied, engine::kForever);
+  static T await(const ControlledAtomic<T>& word, Predicate satisfied, Site site = Site::here()) {
+    Operation op = waiting(Kind::await, word, satisfied, engine::kForever, site);
     return Word<T>::unpack(the_scheduler().perform(op));
   }
 
   template <class T, class Predicate>
   static std::optional<T> wait_until(const ControlledAtomic<T>& word, Predicate satisfied,
-                                     engine::Time deadline) {
-    Operation op = waiting(Kind::wait, word, satisfied, deadline);
+                                     engine::Time deadline, Site site = Site::here()) {
+    Operation op = waiting(Kind::wait, word, satisfied, deadline, site);
     const std::uint64_t value = the_scheduler().perform(op);
     if (!op.success) return std::nullopt;
     return Word<T>::unpack(value);
   }
 
   template <class T>
-  static void notify_all(ControlledAtomic<T>& word) {
+  static void notify_all(ControlledAtomic<T>& word, Site site = Site::here()) {
     if (Scheduler::current() == nullptr) return;
-    Operation op = word.operation(Kind::notify, T{}, std::memory_order_relaxed);
+    Operation op = word.operation(Kind::notify, T{}, std::memory_order_relaxed, site);
     word.perform(op);
   }
 
@@ -344,8 +363,8 @@ struct ControlledPlatform {
 
   template <class T, class Predicate>
   static Operation waiting(Kind kind, const ControlledAtomic<T>& word, Predicate& satisfied,
-                           engine::Time deadline) {
-    Operation op = word.operation(kind, T{}, std::memory_order_seq_cst);
+                           engine::Time deadline, Site site) {
+    Operation op = word.operation(kind, T{}, std::memory_order_seq_cst, site);
     op.predicate = &satisfied;
     op.satisfied = &ask<T, Predicate>;
     op.deadline = deadline;

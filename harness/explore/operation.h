@@ -84,6 +84,17 @@ constexpr bool may_be_address(std::uint64_t value) {
   return (bits >= 0x5000'0000'0000 && bits < 0x8000'0000'0000) || Arena::covers(bits);
 }
 
+/// Where in the program an operation is written.
+struct Site {
+  const char* file = nullptr;  // as the compiler was told it; null: nobody noted it
+  std::uint32_t line = 0;
+
+  /// As a default argument: where the function was called that has it.
+  static constexpr Site here(const char* file = __builtin_FILE(), std::uint32_t line = __builtin_LINE()) {
+    return {file, line};
+  }
+};
+
 struct Operation {
   Kind kind;
   std::memory_order order = std::memory_order_seq_cst;
@@ -98,6 +109,7 @@ struct Operation {
   engine::Time deadline{};
   const char* label = nullptr;  // of a fault point
   bool success = true;          // out: of compare_exchange, try_lock, wait
+  Site site = {};
 };
 
 struct Event {
@@ -116,6 +128,7 @@ struct Event {
   std::memory_order order = std::memory_order_seq_cst;
   bool pointer = false;
   bool stale = false;
+  Site site;
 };
 
 }  // namespace touchstone::harness::explore

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <sstream>
 
@@ -14,6 +15,7 @@ namespace {
 
 constexpr std::string_view kHeader = "touchstone-scenario 1";
 constexpr std::size_t kMostWorkers = kMaxThreads - 1;  // the main thread is one
+constexpr std::uint64_t kLongest = 1'000'000'000;      // of a time, in its own unit: twelve days at most
 
 struct Malformed {
   std::string what;
@@ -21,14 +23,22 @@ struct Malformed {
 
 using Words = std::vector<std::string>;
 
-Words split(std::string_view text, char separator) {
+// In the order of ScenarioOperation's enumerations.
+constexpr std::array<std::string_view, 7> kOperations = {"add", "cas",  "read", "pause",
+                                                         "put", "look", "leave"};
+constexpr std::array<std::string_view, 4> kContents = {"number", "text", "tree", "nothing"};
+constexpr std::array<std::string_view, 3> kBases = {"now", "seen", "ahead"};
+constexpr std::array<std::string_view, 2> kEnds = {"returns", "throws"};
+
+Words split(std::string_view text, std::string_view separators = " \t\r\v\f") {
   Words words;
-  std::string word;
-  std::istringstream in{std::string(text)};
-  while (std::getline(in, word, separator)) {
-    if (!word.empty()) words.push_back(word);
+  while (true) {
+    text.remove_prefix(std::min(text.find_first_not_of(separators), text.size()));
+    if (text.empty()) return words;
+    const std::size_t end = std::min(text.find_first_of(separators), text.size());
+    words.emplace_back(text.substr(0, end));
+    text.remove_prefix(end);
   }
-  return words;
 }
 
 std::uint64_t number(const std::string& text) {
@@ -52,9 +62,11 @@ int at_least_one(const std::string& key, const std::string& text) {
 
 engine::Duration duration(const std::string& text) {
   const auto ends = [&text](std::string_view unit) { return text.ends_with(unit); };
-  if (ends("ms")) return std::chrono::milliseconds(number(text.substr(0, text.size() - 2)));
-  if (ends("us")) return std::chrono::microseconds(number(text.substr(0, text.size() - 2)));
-  throw Malformed{"not a time in ms or us: " + text};
+  if (!ends("ms") && !ends("us")) throw Malformed{"not a time in ms or us: " + text};
+  const std::uint64_t value = number(text.substr(0, text.size() - 2));
+  if (value > kLongest) throw Malformed{"too long: " + text};
+  if (ends("ms")) return std::chrono::milliseconds(value);
+  return std::chrono::microseconds(value);
 }
 
 bool on_or_off(const std::string& text) {
@@ -67,6 +79,14 @@ std::pair<std::string, std::string> assignment(const std::string& word) {
   const std::size_t at = word.find('=');
   if (at == std::string::npos) throw Malformed{"expected key=value, found " + word};
   return {word.substr(0, at), word.substr(at + 1)};
+}
+
+/// Which of these words it is.
+template <class Names>
+std::size_t one_of(const std::string& word, const Names& words, const char* what) {
+  const auto* const found = std::find(std::begin(words), std::end(words), word);
+  if (found == std::end(words)) throw Malformed{fmt::format("not {}: {}", what, word)};
+  return static_cast<std::size_t>(found - std::begin(words));
 }
 
 void read_engine(const Words& words, engine::StoreOptions& engine) {
@@ -107,48 +127,99 @@ bool nested(const std::string& a, const std::string& b) {
   return longer.size() > shorter.size() && longer[shorter.size()] == '.' && longer.starts_with(shorter);
 }
 
-/// Adds what a line names to the paths of the scenario.
-void add_paths(const std::vector<std::string>& named, Scenario& scenario) {
-  for (const std::string& path : named) {
-    if (const auto refused = engine::check_path(path)) throw Malformed{refused->what};
-    for (const std::string& other : scenario.paths) {
-      if (nested(path, other)) throw Malformed{fmt::format("{} and {} are parts of each other", path, other)};
-    }
-    if (std::find(scenario.paths.begin(), scenario.paths.end(), path) == scenario.paths.end())
-      scenario.paths.push_back(path);
+void check_path(const std::string& path) {
+  if (const auto refused = engine::check_path(path)) throw Malformed{refused->what};
+}
+
+void add_once(std::vector<std::string>& all, const std::string& path) {
+  if (std::find(all.begin(), all.end(), path) == all.end()) all.push_back(path);
+}
+
+void keep_apart(const std::string& path, const std::vector<std::string>& others, bool same_is_apart) {
+  for (const std::string& other : others) {
+    if (nested(path, other)) throw Malformed{fmt::format("{} and {} are parts of each other", path, other)};
+    if (!same_is_apart && path == other) throw Malformed{path + " cannot both be added to and put"};
   }
+}
+
+void name_each_once(const std::vector<std::string>& named) {
   for (const std::string& path : named) {
+    check_path(path);
     if (std::count(named.begin(), named.end(), path) != 1) throw Malformed{path + " is named twice"};
   }
 }
 
-ScenarioOperation read_operation(const Words& words, std::size_t at) {
-  using Kind = ScenarioOperation::Kind;
-  ScenarioOperation operation{Kind::add, {}, 1, {}};
-  const std::string& kind = words.at(at);
-  if (kind == "add") {
-    operation.kind = Kind::add;
-  } else if (kind == "cas") {
-    operation.kind = Kind::cas;
-  } else if (kind == "read") {
-    operation.kind = Kind::read;
-  } else if (kind == "pause") {
-    operation.kind = Kind::pause;
-  } else {
-    throw Malformed{"no such operation: " + kind};
+/// Adds the counters that a line names to those of the scenario.
+void add_counters(const std::vector<std::string>& named, Scenario& scenario) {
+  name_each_once(named);
+  for (const std::string& path : named) {
+    keep_apart(path, scenario.paths, true);
+    keep_apart(path, scenario.puts, false);
+    add_once(scenario.paths, path);
   }
-  for (std::size_t i = at + 1; i < words.size(); ++i) {
-    if (words[i].starts_with("times=")) {
-      operation.times = static_cast<std::uint32_t>(at_least_one("times", words[i].substr(6)));
-    } else if (words[i].starts_with("think=")) {
-      operation.think = duration(words[i].substr(6));
-    } else if (operation.kind == Kind::pause) {
+}
+
+void add_paths(const ScenarioOperation& operation, Scenario& scenario) {
+  using Kind = ScenarioOperation::Kind;
+  if (operation.kind != Kind::put && operation.kind != Kind::look)
+    return add_counters(operation.paths, scenario);
+  name_each_once(operation.paths);
+  if (operation.kind == Kind::look) return;
+  for (const std::string& path : operation.paths) {
+    keep_apart(path, scenario.paths, false);
+    add_once(scenario.puts, path);
+  }
+}
+
+/// NAME=VALUE of an operation; false if it has no such parameter.
+bool read_parameter(const std::string& key, const std::string& value, ScenarioOperation& operation) {
+  using Kind = ScenarioOperation::Kind;
+  using Content = ScenarioOperation::Content;
+  using Base = ScenarioOperation::Base;
+  if (key == "times") {
+    operation.times = static_cast<std::uint32_t>(at_least_one(key, value));
+  } else if (key == "think") {
+    operation.think = duration(value);
+  } else if (operation.kind == Kind::add && key == "attempts") {
+    operation.attempts = at_least_one(key, value);
+  } else if (operation.kind == Kind::add && key == "within") {
+    operation.within = duration(value);
+  } else if (operation.kind == Kind::add && key == "body") {
+    operation.throws = one_of(value, kEnds, "an end of a body") == 1;
+  } else if (operation.kind == Kind::put && key == "as") {
+    operation.content = static_cast<Content>(one_of(value, kContents, "a content"));
+  } else if (operation.kind == Kind::put && key == "from") {
+    operation.base = static_cast<Base>(one_of(value, kBases, "a version to put from"));
+  } else if (operation.kind == Kind::put && key == "patient") {
+    operation.patient = on_or_off(value);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+ScenarioOperation read_operation(const Words& words) {
+  using Kind = ScenarioOperation::Kind;
+  ScenarioOperation operation;
+  const std::string& kind = words.front();
+  const auto* const known = std::find(kOperations.begin(), kOperations.end(), kind);
+  if (known == kOperations.end()) throw Malformed{"no such operation: " + kind};
+  operation.kind = static_cast<Kind>(known - kOperations.begin());
+  for (std::size_t i = 1; i < words.size(); ++i) {
+    const std::size_t equals = words[i].find('=');
+    const bool parameter = equals != std::string::npos &&
+                           read_parameter(words[i].substr(0, equals), words[i].substr(equals + 1), operation);
+    if (parameter) continue;
+    if (operation.kind == Kind::pause) {
       operation.think = duration(words[i]);
+    } else if (operation.kind == Kind::leave) {
+      throw Malformed{"leave names no path: " + words[i]};
     } else {
       operation.paths.push_back(words[i]);
     }
   }
-  if (operation.kind != Kind::pause && operation.paths.empty()) throw Malformed{kind + " needs a path"};
+  if (operation.kind != Kind::pause && operation.kind != Kind::leave && operation.paths.empty())
+    throw Malformed{kind + " needs a path"};
   return operation;
 }
 
@@ -156,7 +227,7 @@ ScenarioOperation read_operation(const Words& words, std::size_t at) {
 void read_worker(std::string_view line, Scenario& scenario) {
   const std::size_t colon = line.find(':');
   if (colon == std::string_view::npos) throw Malformed{"a worker needs ':' before its operations"};
-  const Words head = split(line.substr(0, colon), ' ');
+  const Words head = split(line.substr(0, colon));
   if (head.size() < 2) throw Malformed{"a worker needs a name"};
   ScenarioWorker worker{head[1], 0, {}};
   for (std::size_t i = 2; i < head.size(); ++i) {
@@ -164,11 +235,11 @@ void read_worker(std::string_view line, Scenario& scenario) {
     if (key != "failures") throw Malformed{"a worker has no parameter " + key};
     worker.failures = small(value);
   }
-  for (const std::string& part : split(line.substr(colon + 1), ';')) {
-    const Words words = split(part, ' ');
+  for (const std::string& part : split(line.substr(colon + 1), ";")) {
+    const Words words = split(part);
     if (words.empty()) continue;
-    worker.operations.push_back(read_operation(words, 0));
-    add_paths(worker.operations.back().paths, scenario);
+    worker.operations.push_back(read_operation(words));
+    add_paths(worker.operations.back(), scenario);
   }
   if (worker.operations.empty()) throw Malformed{"worker " + worker.name + " has nothing to do"};
   if (scenario.workers.size() == kMostWorkers)
@@ -193,13 +264,13 @@ void read_fault(const Words& words, Scenario& scenario) {
 }
 
 void read_line(std::string_view line, Scenario& scenario) {
-  const Words words = split(line, ' ');
+  const Words words = split(line);
   const std::string& what = words.front();
   if (what == "engine") {
     read_engine(words, scenario.engine);
   } else if (what == "initial") {
     scenario.initial.insert(scenario.initial.end(), words.begin() + 1, words.end());
-    add_paths(scenario.initial, scenario);
+    add_counters(scenario.initial, scenario);
   } else if (what == "worker") {
     read_worker(line, scenario);
   } else if (what == "stall" || what == "crash") {
@@ -208,6 +279,8 @@ void read_line(std::string_view line, Scenario& scenario) {
     scenario.most_conflicts = small(words[1]);
   } else if (what == "draws" && words.size() == 2) {
     scenario.draws = static_cast<std::uint64_t>(at_least_one("draws", words[1]));
+  } else if (what == "check" && words.size() == 2 && words[1] == "linearizable") {
+    scenario.linearizable = true;
   } else if (what == "expect" && words.size() == 2 && (words[1] == "passed" || words[1] == "failed")) {
     scenario.expects_failure = words[1] == "failed";
   } else {
@@ -215,7 +288,81 @@ void read_line(std::string_view line, Scenario& scenario) {
   }
 }
 
+std::string text_of(engine::Duration time) {
+  const auto us = std::chrono::duration_cast<std::chrono::microseconds>(time).count();
+  return us % 1'000 == 0 ? fmt::format("{}ms", us / 1'000) : fmt::format("{}us", us);
+}
+
+const char* text_of(bool on) {
+  return on ? "on" : "off";
+}
+
+std::string text_of(const engine::StoreOptions& engine) {
+  const engine::StoreOptions usual;
+  std::string text;
+  const auto say = [&text](bool differs, std::string_view key, const std::string& value) {
+    if (differs) text += fmt::format(" {}={}", key, value);
+  };
+  say(engine.mode != usual.mode, "mode", engine.mode == engine::Mode::strict ? "strict" : "smart");
+  say(engine.validate_reads != usual.validate_reads, "validate_reads", text_of(engine.validate_reads));
+  say(engine.backoff != usual.backoff, "backoff", text_of(engine.backoff));
+  say(engine.backoff_base != usual.backoff_base, "base", text_of(engine.backoff_base));
+  say(engine.ticket != usual.ticket, "ticket", text_of(engine.ticket));
+  say(engine.policy != usual.policy, "policy",
+      engine.policy == engine::Policy::key_queue ? "key_queue" : "ticket");
+  say(engine.ticket_threshold != usual.ticket_threshold, "threshold",
+      std::to_string(engine.ticket_threshold));
+  say(engine.busy_limit != usual.busy_limit, "busy_limit", std::to_string(engine.busy_limit));
+  say(engine.lease_least != usual.lease_least, "lease", text_of(engine.lease_least));
+  say(engine.lease_factor != usual.lease_factor, "lease_factor", std::to_string(engine.lease_factor));
+  return text.empty() ? "" : "engine" + text + "\n";
+}
+
+std::string text_of(const ScenarioOperation& operation) {
+  using Kind = ScenarioOperation::Kind;
+  constexpr engine::Duration kNone{};
+  std::string text(kOperations[static_cast<std::size_t>(operation.kind)]);
+  for (const std::string& path : operation.paths) text += " " + path;
+  if (operation.kind == Kind::pause) text += " " + text_of(operation.think);
+  if (operation.kind != Kind::pause && operation.think != kNone) text += " think=" + text_of(operation.think);
+  if (operation.times != 1) text += fmt::format(" times={}", operation.times);
+  if (operation.attempts != 0) text += fmt::format(" attempts={}", operation.attempts);
+  if (operation.within != kNone) text += " within=" + text_of(operation.within);
+  if (operation.throws) text += " body=throws";
+  if (operation.content != ScenarioOperation::Content::number)
+    text += fmt::format(" as={}", kContents[static_cast<std::size_t>(operation.content)]);
+  if (operation.base != ScenarioOperation::Base::now)
+    text += fmt::format(" from={}", kBases[static_cast<std::size_t>(operation.base)]);
+  if (operation.patient) text += " patient=on";
+  return text;
+}
+
 }  // namespace
+
+std::string to_text(const Scenario& scenario) {
+  std::string text = std::string(kHeader) + "\n" + text_of(scenario.engine);
+  if (!scenario.initial.empty()) text += fmt::format("initial {}\n", fmt::join(scenario.initial, " "));
+  for (const ScenarioWorker& worker : scenario.workers) {
+    text += "worker " + worker.name;
+    if (worker.failures != 0) text += fmt::format(" failures={}", worker.failures);
+    const char* separator = ": ";
+    for (const ScenarioOperation& operation : worker.operations) {
+      text += separator + text_of(operation);
+      separator = "; ";
+    }
+    text += "\n";
+  }
+  for (const FaultPlan& fault : scenario.faults) {
+    text +=
+        fault.crash ? "crash " + fault.point : fmt::format("stall {} {}", fault.point, text_of(fault.stall));
+    text += fault.times == 1 ? "\n" : fmt::format(" times={}\n", fault.times);
+  }
+  if (scenario.most_conflicts) text += fmt::format("most_conflicts {}\n", *scenario.most_conflicts);
+  if (scenario.draws != 1) text += fmt::format("draws {}\n", scenario.draws);
+  if (scenario.linearizable) text += "check linearizable\n";
+  if (scenario.expects_failure) text += "expect failed\n";
+  return text;
+}
 
 std::variant<Scenario, ScenarioError> parse_scenario(std::string_view name, std::string_view text) {
   Scenario scenario;
@@ -228,9 +375,10 @@ std::variant<Scenario, ScenarioError> parse_scenario(std::string_view name, std:
   while (std::getline(in, line)) {
     ++number_of_line;
     line.erase(std::min(line.find('#'), line.size()));
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    const Words words = split(line);
+    if (words.empty()) continue;
     if (!headed) {
-      headed = line.starts_with(kHeader);
+      headed = fmt::format("{}", fmt::join(words, " ")) == kHeader;
       if (!headed) return ScenarioError{number_of_line, fmt::format("expected \"{}\"", kHeader)};
       continue;
     }

@@ -7,21 +7,13 @@
 #include <set>
 #include <system_error>
 
-#include "engine/store.h"
-#include "harness/explore/controlled_platform.h"
-#include "harness/explore/history.h"
 #include "harness/explore/scenario.h"
+#include "harness/explore/scenario_worker.h"
 
 namespace touchstone::harness::explore {
 
-namespace {
-
-using engine::CommitResult;
-using engine::Committed;
-using engine::Version;
-
-std::string text_of(const CommitResult& result) {
-  if (const auto* committed = std::get_if<Committed>(&result))
+std::string text_of(const engine::CommitResult& result) {
+  if (const auto* committed = std::get_if<engine::Committed>(&result))
     return fmt::format("committed {}", committed->version);
   if (const auto* conflict = std::get_if<engine::Conflict>(&result)) {
     return fmt::format("conflict: {} changed at {}", conflict->path.empty() ? "the store" : conflict->path,
@@ -31,7 +23,7 @@ std::string text_of(const CommitResult& result) {
 }
 
 std::string text_of(const engine::ExecuteResult& result) {
-  const auto* committed = std::get_if<Committed>(&result.outcome);
+  const auto* committed = std::get_if<engine::Committed>(&result.outcome);
   const engine::Effort& effort = result.effort;
   std::string text = committed != nullptr ? fmt::format("committed {}", committed->version) : "not committed";
   if (effort.conflicts != 0) text += fmt::format(", {} conflicts", effort.conflicts);
@@ -40,14 +32,22 @@ std::string text_of(const engine::ExecuteResult& result) {
   return text;
 }
 
+namespace {
+
 template <class P>
 class Run {
  public:
   explicit Run(const Scenario& scenario)
-      : scenario_(scenario), store_(scenario.engine), tallies_(scenario.workers.size()) {
-    engine::WriteSet writes;
-    for (const std::string& path : scenario.initial) writes.set(path, 0);
-    if (!scenario.initial.empty()) store_.compare_and_swap(0, writes);
+      : scenario_(scenario),
+        store_(scenario.engine),
+        history_(scenario.workers.size()),
+        tallies_(scenario.workers.size()) {
+    if (scenario.initial.empty()) return;
+    model::CompareAndSwap opening;
+    for (const std::string& path : scenario.initial)
+      opening.writes.push_back({path, model::Subtree{{"", std::int64_t{0}}}});
+    const std::size_t call = history_.invoke(tallies_.size(), opening);
+    history_.answer(tallies_.size(), call, to_model(store_.compare_and_swap(0, to_engine(opening.writes))));
   }
 
   /// Why one of the threads could not be started, if one could not.
@@ -69,50 +69,37 @@ class Run {
 
   /// What is not as it must be.
   std::optional<std::string> check() {
-    std::set<Version> versions;
-    std::map<std::string, std::int64_t> added;
-    std::size_t commits = scenario_.initial.empty() ? 0 : 1;
-    for (const Tally& tally : tallies_) {
+    for (const ScenarioTally& tally : tallies_) {
       if (!tally.broken.empty()) return tally.broken;
-      versions.insert(tally.versions.begin(), tally.versions.end());
-      commits += tally.versions.size();
-      for (const auto& [path, times] : tally.added) added[path] += times;
     }
-    const bool dense =
-        versions.size() + (scenario_.initial.empty() ? 0 : 1) == commits && store_.version() == commits;
-    if (!dense) return fmt::format("{} commits, but the store is at version {}", commits, store_.version());
-    for (const auto& [path, times] : added) {
-      const std::int64_t value = value_of(store_.read(path));
-      if (value != times) return fmt::format("{} is {}, after {} additions", path, value, times);
-    }
-    return std::nullopt;
+    const auto crashed = static_cast<std::size_t>(std::count_if(
+        tallies_.begin(), tallies_.end(), [](const ScenarioTally& tally) { return !tally.ended; }));
+    std::optional<std::string> broken = check_sums(may_crash_after_install() ? crashed : 0);
+    if (!broken) broken = check_gate(crashed != 0);
+    if (!broken && scenario_.linearizable) broken = check_history();
+    return broken;
   }
 
-  ScenarioCounts counts() const {
-    ScenarioCounts most;
-    for (const Tally& tally : tallies_) {
-      most.most_conflicts = std::max(most.most_conflicts, tally.most.most_conflicts);
-      most.most_attempts = std::max(most.most_attempts, tally.most.most_attempts);
-      most.most_closings = std::max(most.most_closings, tally.most.most_closings);
+  /// The most of these and of what `counts` has already.
+  void gather(ScenarioCounts& counts) {
+    for (const ScenarioTally& tally : tallies_) {
+      counts.most_conflicts = std::max(counts.most_conflicts, tally.most.most_conflicts);
+      counts.most_attempts = std::max(counts.most_attempts, tally.most.most_attempts);
+      counts.most_closings = std::max(counts.most_closings, tally.most.most_closings);
     }
-    return most;
+    const engine::Statistics statistics = store_.statistics();
+    counts.grants = std::max(counts.grants, statistics.grants);
+    counts.expiries = std::max(counts.expiries, statistics.expiries);
+    counts.busy = std::max(counts.busy, statistics.busy);
+    counts.restarts = std::max(counts.restarts, statistics.restarts);
+    if (scenario_.linearizable) counts.calls = history_.calls();
   }
 
  private:
-  /// What one worker did; its own thread's until that is joined.
-  struct Tally {
-    std::vector<Version> versions;
-    std::map<std::string, std::int64_t> added;
-    ScenarioCounts most;
-    std::string broken;
-  };
-
-  static std::int64_t value_of(const std::optional<engine::Value>& value) {
-    return value && value->is_scalar() ? value->integer() : 0;
-  }
-
   typename P::thread start(std::size_t index) {
-    const auto work = [this, index] { run_worker(scenario_.workers[index], tallies_[index]); };
+    const auto work = [this, index] {
+      ScenarioRunner<P>(scenario_, store_, history_, index, tallies_[index]).run();
+    };
     if constexpr (std::same_as<P, ControlledPlatform>) {
       return P::thread::named(scenario_.workers[index].name.c_str(), work);
     } else {
@@ -120,107 +107,74 @@ class Run {
     }
   }
 
-  void run_worker(const ScenarioWorker& plan, Tally& tally) {
-    engine::Worker<P> worker(store_.worker({.failures = plan.failures}));
-    int failures = plan.failures;
-    for (const ScenarioOperation& operation : plan.operations) {
-      for (std::uint32_t i = 0; i < operation.times; ++i) {
-        switch (operation.kind) {
-          case ScenarioOperation::Kind::add:
-            add(worker, operation, std::exchange(failures, 0), tally);
-            break;
-          case ScenarioOperation::Kind::cas:
-            add_by_hand(worker, operation, tally);
-            break;
-          case ScenarioOperation::Kind::read:
-            read_twice(operation, tally);
-            break;
-          case ScenarioOperation::Kind::pause:
-            P::sleep_until(P::now() + operation.think);
-            break;
-        }
-      }
-    }
-  }
-
-  void add(engine::Worker<P>& worker, const ScenarioOperation& operation, int failures_before, Tally& tally) {
-    const engine::Contract contract{.inputs = operation.paths, .outputs = operation.paths};
-    const auto process = store_.process("add", contract, [&operation](auto& context) {
-      for (const std::string& path : operation.paths) context.set(path, value_of(context.read(path)) + 1);
-      if (operation.think != engine::Duration::zero()) P::sleep_until(P::now() + operation.think);
+  /// Whether a thread that crashed may have committed what it was about to be told of.
+  bool may_crash_after_install() const {
+    return std::any_of(scenario_.faults.begin(), scenario_.faults.end(), [](const FaultPlan& plan) {
+      return plan.crash && plan.point != "execute:body_done" && plan.point != "commit:begin";
     });
-    Called call([&] { return fmt::format("add {}", fmt::join(operation.paths, " ")); });
-    const engine::ExecuteResult result = store_.execute(worker, process);
-    const engine::Effort& effort = result.effort;
-    call.returned([&] { return text_of(result); });
-    if (!result.committed()) {
-      tally.broken = "an execute() did not commit";
-      return;
-    }
-    tally.versions.push_back(std::get<Committed>(result.outcome).version);
-    for (const std::string& path : operation.paths) ++tally.added[path];
-    tally.most.most_conflicts = std::max(tally.most.most_conflicts, effort.conflicts);
-    tally.most.most_attempts = std::max(tally.most.most_attempts, effort.attempts);
-    tally.most.most_closings = std::max(tally.most.most_closings, effort.closings_waited);
-    check_bound(effort, failures_before, tally);
   }
 
-  /// Acceptance B10.
-  void check_bound(const engine::Effort& effort, int failures_before, Tally& tally) const {
+  /// Versions are dense and unique, and each counter is the number of its additions; but for this many commits that nobody was told of.
+  std::optional<std::string> check_sums(std::size_t untold) {
+    std::set<engine::Version> versions;
+    std::map<std::string, std::int64_t> added;
+    const std::size_t opening = scenario_.initial.empty() ? 0 : 1;
+    std::size_t commits = opening;
+    for (const ScenarioTally& tally : tallies_) {
+      versions.insert(tally.versions.begin(), tally.versions.end());
+      commits += tally.versions.size();
+      for (const auto& [path, times] : tally.added) added[path] += times;
+    }
+    const std::uint64_t version = store_.version();
+    if (versions.size() + opening != commits || version < commits || version > commits + untold)
+      return fmt::format("{} commits, but the store is at version {}", commits, version);
+    for (const auto& [path, times] : added) {
+      const std::int64_t value = counter_of(store_.read(path));
+      if (value < times || value > times + static_cast<std::int64_t>(untold))
+        return fmt::format("{} is {}, after {} additions", path, value, times);
+    }
+    return std::nullopt;
+  }
+
+  /// Nobody is Busy where nobody ever had a ticket, and when all are gone the gate is open.
+  std::optional<std::string> check_gate(bool crashed) {
+    const engine::Statistics statistics = store_.statistics();
+    if (statistics.busy != 0 && statistics.grants == 0)
+      return "a commit was Busy, and nobody ever had a ticket";
+    if (crashed) return std::nullopt;  // its turn ends with its lease
+    const std::size_t looked = history_.invoke(tallies_.size(), model::ReadVersion{});
+    model::CompareAndSwap last{.expected = store_.version(), .writes = {}, .reads = {}, .outputs = {}};
+    history_.answer(tallies_.size(), looked, model::VersionIs{last.expected});
+    last.writes.push_back({"last", model::Subtree{{"", std::int64_t{1}}}});
+    const engine::WriteSet writes = to_engine(last.writes);
+    const engine::Version expected = last.expected;
+    const std::size_t call = history_.invoke(tallies_.size(), std::move(last));
+    const engine::CommitResult result = store_.compare_and_swap(expected, writes);
+    history_.answer(tallies_.size(), call, to_model(result));
+    if (std::holds_alternative<engine::Committed>(result)) return std::nullopt;
+    return "all workers are gone, and a commit is answered: " + text_of(result);
+  }
+
+  std::optional<std::string> check_history() {
+    std::vector<std::string> paths = scenario_.paths;
+    paths.insert(paths.end(), scenario_.puts.begin(), scenario_.puts.end());
+    const std::size_t call = history_.invoke(tallies_.size(), model::SnapshotRead{paths});
+    const auto snapshot = store_.snapshot();
+    model::SnapshotIs seen{snapshot.version(), {}};
+    for (const std::string& path : paths) seen.values.push_back(to_model(snapshot.read(path)));
+    history_.answer(tallies_.size(), call, std::move(seen));
     const engine::StoreOptions& engine = scenario_.engine;
-    const int allowed =
-        scenario_.most_conflicts.value_or(std::max(engine.ticket_threshold - failures_before, 0)) +
-        effort.expiries;
-    if (!scenario_.most_conflicts && !engine.ticket) return;
-    if (effort.conflicts > allowed) {
-      tally.broken =
-          fmt::format("an execute() met {} conflicts where {} are allowed", effort.conflicts, allowed);
-    } else if (effort.attempts > allowed + 1 + effort.expiries) {
-      tally.broken = fmt::format("an execute() ran its body {} times where {} are allowed", effort.attempts,
-                                 allowed + 1 + effort.expiries);
-    }
-    const int closings = engine.busy_limit + static_cast<int>(scenario_.workers.size()) - 1;
-    if (engine.ticket && effort.closings_waited > closings * (1 + effort.expiries)) {
-      tally.broken = fmt::format("an execute() waited out {} closings of the gate where {} are allowed",
-                                 effort.closings_waited, closings * (1 + effort.expiries));
-    }
-  }
-
-  /// One attempt: counts if it commits, changes nothing if it does not.
-  void add_by_hand(engine::Worker<P>& worker, const ScenarioOperation& operation, Tally& tally) {
-    engine::WriteSet writes;
-    Version base = 0;
-    {
-      auto snapshot = store_.snapshot();
-      base = snapshot.version();
-      for (const std::string& path : operation.paths) writes.set(path, value_of(snapshot.read(path)) + 1);
-    }
-    Called call([&] { return fmt::format("cas {} from {}", fmt::join(operation.paths, " "), base); });
-    const CommitResult result = store_.compare_and_swap(base, writes, &worker);
-    call.returned([&] { return text_of(result); });
-    if (const auto* committed = std::get_if<Committed>(&result)) {
-      if (committed->version <= base) tally.broken = "a commit's version is not above its base";
-      tally.versions.push_back(committed->version);
-      for (const std::string& path : operation.paths) ++tally.added[path];
-    }
-    worker.give_back();
-  }
-
-  /// One snapshot says the same twice, and all of a set of paths that are always added to together agree.
-  void read_twice(const ScenarioOperation& operation, Tally& tally) {
-    Called call([&] { return fmt::format("read {}", fmt::join(operation.paths, " ")); });
-    auto snapshot = store_.snapshot();
-    std::set<std::int64_t> seen;
-    for (int round = 0; round < 2; ++round) {
-      for (const std::string& path : operation.paths) seen.insert(value_of(snapshot.read(path)));
-    }
-    call.returned([&] { return fmt::format("{} at {}", fmt::join(seen, " and "), snapshot.version()); });
-    if (seen.size() > 1) tally.broken = "a snapshot shows half of a commit";
+    const auto why = refute(history_.calls(), {.strict = engine.mode == engine::Mode::strict,
+                                               .validate_reads = engine.validate_reads,
+                                               .gate_may_close = engine.ticket});
+    if (!why) return std::nullopt;
+    return "no order explains the history: " + *why;
   }
 
   const Scenario& scenario_;
   engine::Store<P> store_;
-  std::vector<Tally> tallies_;
+  ScenarioHistory history_;
+  std::vector<ScenarioTally> tallies_;
 };
 
 }  // namespace
@@ -229,12 +183,12 @@ std::function<void()> controlled_body(const Scenario& scenario, ScenarioCounts* 
   return [scenario, counts] {
     Run<ControlledPlatform> run(scenario);
     run.start_and_join();
-    if (const std::optional<std::string> broken = run.check()) require(false, *broken);
-    if (counts == nullptr) return;
-    const ScenarioCounts now = run.counts();
-    counts->most_conflicts = std::max(counts->most_conflicts, now.most_conflicts);
-    counts->most_attempts = std::max(counts->most_attempts, now.most_attempts);
-    counts->most_closings = std::max(counts->most_closings, now.most_closings);
+    const std::optional<std::string> broken = run.check();
+    if (counts != nullptr) {
+      const InArena kept(nullptr);  // it outlives the execution
+      run.gather(*counts);
+    }
+    if (broken) require(false, *broken);
   };
 }
 

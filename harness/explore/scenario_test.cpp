@@ -95,11 +95,91 @@ TEST(Scenario, NamesTheLineThatItDoesNotUnderstand) {
              "a and a.b are parts of each other"},
         Case{"touchstone-scenario 1\nengine policy=luck\n", 2, "no such policy: luck"},
         Case{"touchstone-scenario 1\nstall here soon\n", 2, "not a time in ms or us: soon"},
+        Case{"touchstone-scenario 1\nstall here 9999999999ms\n", 2, "too long: 9999999999ms"},
+        Case{"touchstone-scenario 12\n", 1, "expected \"touchstone-scenario 1\""},
+        Case{"touchstone-scenario 1\nworker A: put a as=song\n", 2, "not a content: song"},
+        Case{"touchstone-scenario 1\nworker A: put a from=below\n", 2, "not a version to put from: below"},
+        Case{"touchstone-scenario 1\nworker A: leave n\n", 2, "leave names no path: n"},
+        Case{"touchstone-scenario 1\nworker A: add n; put n.m\n", 2, "n.m and n are parts of each other"},
+        Case{"touchstone-scenario 1\nworker A: put n; add n\n", 2, "n cannot both be added to and put"},
         Case{"touchstone-scenario 1\nexpect miracles\n", 2, "not understood: expect miracles"}}) {
     const auto parsed = parse_scenario("bad", bad.text);
     ASSERT_TRUE(std::holds_alternative<ScenarioError>(parsed)) << bad.text;
     EXPECT_EQ(std::get<ScenarioError>(parsed).line, bad.line) << bad.text;
     EXPECT_EQ(std::get<ScenarioError>(parsed).what, bad.what);
+  }
+}
+
+Scenario parsed(const std::string& text) {
+  auto read = parse_scenario("test", text);
+  if (const auto* error = std::get_if<ScenarioError>(&read))
+    ADD_FAILURE() << text << error->line << ": " << error->what;
+  return std::get<Scenario>(std::move(read));
+}
+
+constexpr const char* kEverything =
+    "touchstone-scenario 1\n"
+    "engine mode=strict validate_reads=on base=20us policy=key_queue threshold=2 busy_limit=3 lease=7ms "
+    "lease_factor=0\n"
+    "initial n m\n"
+    "worker A failures=1: add n m think=20ms times=2 attempts=3 within=90ms; add n body=throws; cas n; pause "
+    "3ms; leave\n"
+    "worker B: put a.b a.c as=tree from=seen patient=on; put a as=nothing; put e as=text from=ahead; look a "
+    "n think=1us; read m\n"
+    "stall commit:locked 60ms times=2\n"
+    "crash execute:body_done\n"
+    "most_conflicts 4\n"
+    "draws 2\n"
+    "check linearizable\n"
+    "expect failed\n";
+
+TEST(Scenario, IsWrittenAsItIsRead) {
+  EXPECT_EQ(to_text(parsed(kEverything)), kEverything);
+  for (const Scenario& scenario : all_shipped()) {
+    const std::string text = to_text(scenario);
+    EXPECT_EQ(to_text(parsed(text)), text) << scenario.name;
+    EXPECT_EQ(parsed(text).workers, scenario.workers) << scenario.name;
+  }
+}
+
+// Puts above and below one another, snapshots across them, bodies that end early, a turn that is earned by hand: the model explains
+// whatever the engine answers.
+TEST(Scenario, OfEveryOperationIsExplainedByTheModel) {
+  for (const char* engine : {"threshold=1", "threshold=2 policy=key_queue", "mode=strict backoff=off",
+                             "ticket=off validate_reads=on"}) {
+    const Scenario scenario =
+        parsed(std::string("touchstone-scenario 1\nengine ") + engine +
+               "\ninitial n\n"
+               "worker A: look a n; put a.b as=tree from=seen times=2; add n body=throws; add n attempts=1\n"
+               "worker B: put a as=text patient=on; put a as=nothing; put a.b.x; cas n; leave\n"
+               "worker C: look a a.b think=2ms; add n times=2 within=50ms; put a from=ahead\n"
+               "stall commit:begin 60ms\n"
+               "check linearizable\n");
+    ScenarioCounts counts;
+    EXPECT_TRUE(passes(portfolio(controlled_body(scenario, &counts), {.faults = scenario.faults}))) << engine;
+    EXPECT_GE(counts.calls.size(), 15) << engine;
+    EXPECT_GE(counts.most_conflicts, 1) << engine;
+    EXPECT_TRUE(std::holds_alternative<Held>(run_natively(scenario))) << engine;
+  }
+}
+
+TEST(ScenarioHistory, IsRefutedWhenNoOrderExplainsIt) {
+  ScenarioHistory history(1);
+  model::CompareAndSwap put{
+      .expected = 0, .writes = {{"a", model::Subtree{{"", std::int64_t{1}}}}}, .reads = {}, .outputs = {}};
+  history.answer(0, history.invoke(0, put), model::Committed{1, std::nullopt});
+  EXPECT_EQ(refute(history.calls(), {}), std::nullopt);
+  history.answer(0, history.invoke(0, model::SnapshotRead{{"a"}}), model::SnapshotIs{1, {std::nullopt}});
+  EXPECT_NE(refute(history.calls(), {}), std::nullopt);
+}
+
+TEST(ScenarioHistory, LeavesOpenWhetherACallWithoutAnAnswerHappened) {
+  for (const std::uint64_t version : {0U, 1U}) {
+    ScenarioHistory history(2);
+    history.invoke(
+        0, model::CompareAndSwap{.expected = 0, .writes = {{"a", std::nullopt}}, .reads = {}, .outputs = {}});
+    history.answer(1, history.invoke(1, model::ReadVersion{}), model::VersionIs{version});
+    EXPECT_EQ(refute(history.calls(), {}), std::nullopt);
   }
 }
 

@@ -92,6 +92,7 @@ Event& Scheduler::record(Operation& op, Access access, std::uint64_t before, std
   event.access = access;
   event.order = op.order;
   event.epoch = epoch_;
+  event.site = op.site;
   if (op.object == nullptr) return event;
   event.before = before;
   event.after = after;

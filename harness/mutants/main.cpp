@@ -1,4 +1,4 @@
-// The tool of one mutant: `verify` and `replay` over the claims that are linked with it.
+// The tool of one mutant: `verify` and `replay` over the claims that are linked with it, `fuzz` and `explore` over its engine.
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
@@ -11,6 +11,8 @@ int main(int argc, char** argv) {
   CLI::App app{"An engine with a planted bug"};
   app.require_subcommand(1);
   int exit_status = 0;
+  add_explore_command(app, exit_status);
+  add_fuzz_command(app, exit_status);
   add_replay_command(app, exit_status);
   add_verify_command(app, exit_status);
   try {

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
 #include <cstdio>
@@ -65,6 +66,38 @@ TEST(Mutant22, OfTheTicketIsKilledAndItsReplayFailsAgain) {
 TEST(Mutant50, OfTheSegmentsIsKilledAndItsReplayFailsAgain) {
   expect_killed("50", "--gtest_filter=AcceptanceC1.AForkChildThatBecomesAMainAllocatesUnderItsOwnPid",
                 "AcceptanceC1.AForkChildThatBecomesAMainAllocatesUnderItsOwnPid");
+}
+
+/// `fuzz` finds the bug from each of these seeds, and what it keeps of it fails again: by its line, and as a directory.
+void expect_fuzzed(const std::string& number, const std::vector<int>& seeds) {
+  const std::filesystem::path out =
+      testing::TempDir() + "fuzzed." + number + "." + std::to_string(::getpid());
+  for (const int seed : seeds) {
+    std::filesystem::remove_all(out);
+    const Outcome found = run("'" TOUCHSTONE_BIN "/mutant_" + number + "' fuzz --executions 3000 --seed " +
+                              std::to_string(seed) + " --out '" + out.string() + "'");
+    EXPECT_EQ(found.status, 1) << "not found from seed " << seed << ":\n" << found.output;
+    const std::string line = replay_line_in(found.output);
+    ASSERT_NE(line.find("--class exact"), std::string::npos) << found.output;
+    const Outcome again = run(line);
+    EXPECT_EQ(again.status, 1) << "the replay passed: " << line << "\n" << again.output;
+    const auto directory = std::filesystem::path(line.substr(line.find(" --scenario ") + 12)).parent_path();
+    for (const char* file :
+         {"case.txt", "scenario.txt", "schedule.txt", "trace.txt", "history.jsonl", "replay.txt"})
+      EXPECT_TRUE(std::filesystem::exists(directory / file)) << directory / file;
+    const Outcome kept =
+        run("'" TOUCHSTONE_BIN "/mutant_" + number + "' replay '" + directory.string() + "'");
+    EXPECT_EQ(kept.status, 1) << kept.output;
+  }
+  std::filesystem::remove_all(out);
+}
+
+TEST(Mutant04, OfTheStoreIsFoundByFuzzingFromDifferentSeeds) {
+  expect_fuzzed("04", {1, 2});
+}
+
+TEST(Mutant22, OfTheTicketIsFoundByFuzzingFromDifferentSeeds) {
+  expect_fuzzed("22", {1, 2});
 }
 
 /// The text of the page's blocks for a shell, with the programs of this build.
