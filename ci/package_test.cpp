@@ -103,7 +103,7 @@ std::string completions(const std::string& words) {
 
 TEST(Completion, OffersSubcommandsOptionsAndTheirValues) {
   EXPECT_EQ(completions("touchstone re"), "reap replay\n");
-  EXPECT_EQ(completions("touchstone verify --s"), "--seed\n");
+  EXPECT_EQ(completions("touchstone verify --s"), "--seed --shard\n");
   EXPECT_EQ(completions("touchstone check --format e"), "etcd edn elle\n");
   EXPECT_EQ(completions("touchstone verify --nothing"), "\n");
 }
