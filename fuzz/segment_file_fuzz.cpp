@@ -90,7 +90,7 @@ std::string edited(InputReader& reader, bool resealed) {
   engine::seal(header, engine::checksum(payload));
   std::string bytes(sizeof header + payload.size(), '\0');
   std::memcpy(bytes.data(), &header, sizeof header);
-  std::memcpy(bytes.data() + sizeof header, payload.data(), payload.size());
+  if (!payload.empty()) std::memcpy(bytes.data() + sizeof header, payload.data(), payload.size());
   while (!reader.done()) {
     const std::size_t at = (std::size_t{reader.next()} << 8 | reader.next()) % bytes.size();
     bytes[at] = static_cast<char>(reader.next());

@@ -269,8 +269,9 @@ void read_line(std::string_view line, Scenario& scenario) {
   if (what == "engine") {
     read_engine(words, scenario.engine);
   } else if (what == "initial") {
-    scenario.initial.insert(scenario.initial.end(), words.begin() + 1, words.end());
-    add_counters(scenario.initial, scenario);
+    const std::vector<std::string> named(words.begin() + 1, words.end());
+    add_counters(named, scenario);
+    for (const std::string& path : named) add_once(scenario.initial, path);
   } else if (what == "worker") {
     read_worker(line, scenario);
   } else if (what == "stall" || what == "crash") {
@@ -390,6 +391,10 @@ std::variant<Scenario, ScenarioError> parse_scenario(std::string_view name, std:
   }
   if (!headed) return ScenarioError{number_of_line, fmt::format("expected \"{}\"", kHeader)};
   if (scenario.workers.empty()) return ScenarioError{number_of_line, "no worker"};
+  // Initial ones first, as to_text() writes them: what a file means does not hang on the order of its lines.
+  std::vector<std::string> paths = scenario.initial;
+  for (const std::string& path : scenario.paths) add_once(paths, path);
+  scenario.paths = std::move(paths);
   return scenario;
 }
 
