@@ -69,7 +69,8 @@ bool is_violated(const Json& result) {
 /// How much was tried, to choose between attempts that were both cut off.
 std::uint64_t tried_in(const Json& result) {
   std::uint64_t sum = 0;
-  for (const auto& [name, count] : result.value("tried", Json::object()).items())
+  const Json tried = result.value("tried", Json::object());  // outlives items(), which refers to it
+  for (const auto& [name, count] : tried.items())
     if (count.is_number_unsigned()) sum += count.get<std::uint64_t>();
   return sum;
 }
