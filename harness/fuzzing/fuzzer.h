@@ -59,8 +59,8 @@ struct FuzzReport {
 
 struct FuzzOptions {
   Seed seed{0};
-  std::optional<std::chrono::nanoseconds> time;
-  std::optional<std::uint64_t> executions;
+  std::optional<std::chrono::nanoseconds> time = {};
+  std::optional<std::uint64_t> executions = {};
   std::size_t jobs = 1;
   std::filesystem::path corpus;
   std::filesystem::path out;  ///< where the artifact directories are made
