@@ -6,7 +6,7 @@ target_include_directories(touchstone_flags INTERFACE $<BUILD_INTERFACE:${PROJEC
                            $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/touchstone>)
 target_compile_features(touchstone_flags INTERFACE cxx_std_20)
 # Who uses the installed package chooses his own warnings.
-target_compile_options(touchstone_flags INTERFACE $<BUILD_INTERFACE:-Wall;-Wextra;-Wpedantic $<$<CXX_COMPILER_ID:GNU>:-Wno-missing-field-initializers>;-Werror;-fno-omit-frame-pointer>)
+target_compile_options(touchstone_flags INTERFACE $<BUILD_INTERFACE:-Wall;-Wextra;-Wpedantic;$<$<CXX_COMPILER_ID:GNU>:-Wno-missing-field-initializers>;-Werror;-fno-omit-frame-pointer>)
 if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
   target_compile_options(touchstone_flags INTERFACE $<BUILD_INTERFACE:-Wthread-safety>)
 endif()
