@@ -299,9 +299,9 @@ void PartialOrderReduction::race_blocked(Scheduler& scheduler) {
   const std::size_t known = races_.size();
   for (ThreadId id = 0; id < threads_; ++id) {
     const Task& task = scheduler.task(id);
-    if (task.state != Task::State::live || task.pending == nullptr || task.pending->object == nullptr)
-      continue;
-    if ((scheduler.enabled() & bit(id)) != 0) continue;
+    // Enabled is also who ended the execution while it ran: what it announced last is gone with its stack's frame.
+    if (task.state != Task::State::live || (scheduler.enabled() & bit(id)) != 0) continue;
+    if (task.pending == nullptr || task.pending->object == nullptr) continue;
     const Operation& op = *task.pending;
     if (op.object->slot == 0) continue;
     const Clock clock = program_order(scheduler, kNil, id);
