@@ -38,12 +38,12 @@ class PageInABrowser : public ::testing::Test {
     return page.substr(body, page.find('>', body) - body);
   }
 
-  /// All of the document after its scripts have run. Pages paint in animation frames, which come after loading: so virtual time is waited out.
+  /// All of the document once it is loaded. Pages paint in their scripts for that, not only in animation frames, which may never come.
   std::string whole(const std::string& file, const std::string& view) const {
     return run_shell("HOME=" + folder_.string() +
                      " timeout 120 chromium --headless --no-sandbox --disable-gpu" +
                      " --disable-crash-reporter --disable-breakpad --no-first-run --window-size=1400,800 "
-                     "--virtual-time-budget=10000 --user-data-dir=" +
+                     "--user-data-dir=" +
                      (folder_ / "profile").string() + " --dump-dom 'file://" + file + "#" + view + "'")
         .output;
   }

@@ -492,6 +492,7 @@ function begin() {
   listen();
   follow(location.hash);
   if (refuted && location.hash === '') goTo(data.failing[0]);
+  paint();   // at once: a page that is loaded shows its history, also where no frame comes (a tab in the background, a browser without a screen)
 }
 
 begin();
