@@ -13,6 +13,7 @@
 
 #include "engine/store.h"
 #include "harness/seed.h"
+#include "stress/acceptance.h"
 #include "stress/crowd.h"
 
 namespace touchstone::stress {
@@ -24,6 +25,10 @@ using std::chrono::milliseconds;
 
 std::uint64_t seed() {
   return harness::Seed::of_process().value();
+}
+
+EngineRig make(StoreOptions options) {
+  return EngineRig(std::move(options));
 }
 
 void increment(Context<Native>& ctx, std::string_view path) {
@@ -57,58 +62,17 @@ TEST(AcceptanceB1, WaitsOfRetriesOneToFiveLieInTheirBandsAndAreCappedLater) {
   }
 }
 
-// Danger: execute() computes the right wait and does not wait it, or starts the series anew. A rival changes the output under
-// every attempt, so the retries are certain; the ticket is off, as it would end the series. Each attempt notes when it began.
 TEST(AcceptanceB1, AnExecuteWaitsLongerBeforeEachRetry) {
-  Store<> store({.ticket = false, .seed = seed()});
-  auto worker = store.worker();
-  std::vector<Time> begun;
-  auto process = store.process("unlucky", {.outputs = {"n"}}, [&](Context<Native>& ctx) {
-    begun.push_back(Native::now());
-    by_somebody_else([&] { store.compare_and_swap(store.version(), WriteSet{}.set("n", 0)); });
-    ctx.set("n", 1);
-  });
-  const auto result = store.execute(worker, process, {.attempts = 7});
-  EXPECT_TRUE(std::holds_alternative<AttemptsExhausted>(result.outcome));
-  ASSERT_EQ(begun.size(), 7u);
-  for (int retry = 1; retry <= 6; ++retry) {
-    const auto n = static_cast<std::size_t>(retry);
-    EXPECT_GE(begun[n] - begun[n - 1], milliseconds(1 << std::min(retry, 5))) << "before retry " << retry;
-  }
-  EXPECT_GE(result.effort.waited, milliseconds(2 + 4 + 8 + 16 + 32 + 32));
-  EXPECT_GE(store.statistics().backoff_us, 94'000u);
+  an_execute_waits_longer_before_each_retry(make, seed());
 }
 
-// Danger: fifty workers that read the same counter overwrite one another, give up, or retry in lockstep. The body sleeps between
-// its read and its write, so that attempts overlap. The oracle: a lost update would leave the counter short; the bound of attempts
-// holds for each of them; and the streams of the workers' jitter must differ, so that their first retries spread over the band.
 TEST(AcceptanceB2, FiftyWorkersIncrementOneCounterAndEachIsCommitted) {
+  fifty_workers_increment_one_counter(make, seed());
+}
+
+// Danger: fifty workers retry in lockstep. The streams of their jitter must differ, so that their first retries spread over the band.
+TEST(AcceptanceB2, FiftyWorkersDrawFiftyWaits) {
   constexpr int kWorkers = 50;
-  Store<> store({.seed = seed()});
-  store.compare_and_swap(0, WriteSet{}.set("counter", 0));
-  std::mutex mutex;
-  std::vector<Effort> efforts;
-  together(kWorkers, [&](int) {
-    auto worker = store.worker();
-    auto process = store.process("increment", {.outputs = {"counter"}}, [](Context<Native>& ctx) {
-      const auto n = ctx.read("counter")->integer();
-      Native::sleep_until(Native::now() + std::chrono::microseconds(200));
-      ctx.set("counter", n + 1);
-    });
-    const auto result = store.execute(worker, process);
-    EXPECT_TRUE(result.committed());
-    const std::lock_guard lock(mutex);
-    efforts.push_back(result.effort);
-  });
-  EXPECT_EQ(store.read("counter"), Value(kWorkers));
-  EXPECT_EQ(store.version(), 1u + kWorkers);
-  int conflicts = 0;
-  for (const Effort& effort : efforts) {
-    EXPECT_LE(effort.conflicts, 5 + effort.expiries);
-    EXPECT_LE(effort.attempts, 6 + effort.expiries);
-    conflicts += effort.conflicts;
-  }
-  EXPECT_GT(conflicts, 0) << "fifty sleeping bodies never met: this run has shown nothing";
   std::set<Duration> waits;
   for (std::uint64_t stream = 1; stream <= kWorkers; ++stream) {
     Native::random jitter(seed(), stream);
@@ -118,25 +82,8 @@ TEST(AcceptanceB2, FiftyWorkersIncrementOneCounterAndEachIsCommitted) {
   EXPECT_GT(*waits.rbegin() - *waits.begin(), std::chrono::microseconds(500));
 }
 
-// Danger: fast workers change the counter within every attempt of a slow one, which then never commits. The oracle is the bound
-// of attempts, and the counter: no update of anybody is lost on the way.
 TEST(AcceptanceB3, ASlowWorkerCommitsThreeOfThreeAmongFiveFastOnes) {
-  Store<> store({.seed = seed()});
-  together(6, [&](int i) {
-    auto worker = store.worker();
-    const Duration work = i == 0 ? milliseconds(20) : milliseconds(1);
-    auto process = store.process("work", {.outputs = {"counter"}}, [work](Context<Native>& ctx) {
-      increment(ctx, "counter");
-      Native::sleep_until(Native::now() + work);
-    });
-    for (int round = 0; round < (i == 0 ? 3 : 10); ++round) {
-      const auto result = store.execute(worker, process);
-      EXPECT_TRUE(result.committed());
-      EXPECT_LE(result.effort.conflicts, 5 + result.effort.expiries);
-      EXPECT_LE(result.effort.attempts, 6 + result.effort.expiries);
-    }
-  });
-  EXPECT_EQ(store.read("counter"), Value(53));
+  a_slow_worker_commits_among_fast_ones(make, seed());
 }
 
 // The same danger without an end: the fast workers go on until the slow one has its three commits, so that nothing but the ticket
@@ -244,39 +191,8 @@ TEST(AcceptanceB11, EffectsArePublishedOnceAfterTheCommitAndNeverForAFailedAttem
   }
 }
 
-// Danger: a body that failed k times publishes k times; one that ends without a commit publishes at all; a sink that throws makes
-// a commit look failed, or is called again. The attempts are made to fail by a rival inside the body: no chance is involved.
 TEST(AcceptanceB11, ABodyThatRanFourTimesPublishesOnceAndASinksExceptionLeavesTheCommitStanding) {
-  std::vector<std::int64_t> published;
-  Store<> store({.backoff_base = Duration(1000), .sink = [&](const Effect& effect) {
-                   published.push_back(effect.payload.integer());
-                   if (effect.topic == "poison") throw std::runtime_error("the sink is full");
-                 }});
-  auto worker = store.worker();
-  int runs = 0;
-  auto process = store.process("p", {.outputs = {"n", "leftover"}}, [&](Context<Native>& ctx) {
-    ctx.emit("poison", ++runs);
-    ctx.emit("after", 100 + runs);
-    if (runs < 4) by_somebody_else([&] { store.compare_and_swap(store.version(), WriteSet{}.set("n", 0)); });
-    if (runs < 4) ctx.set("leftover", runs);
-    ctx.set("n", runs);
-  });
-  const auto result = store.execute(worker, process);
-  EXPECT_TRUE(result.committed());
-  EXPECT_EQ(result.effort.attempts, 4);
-  EXPECT_EQ(published, (std::vector<std::int64_t>{4, 104}));
-  ASSERT_TRUE(result.effect_error);
-  EXPECT_THROW(std::rethrow_exception(result.effect_error), std::runtime_error);
-  EXPECT_EQ(store.read("n"), Value(4));
-  EXPECT_FALSE(store.read("leftover")) << "a write of a failed attempt was committed with the retry";
-  EXPECT_EQ(store.statistics().effect_errors, 1u);
-
-  auto throws = store.process("throws", {.outputs = {"n"}}, [&](Context<Native>& ctx) {
-    ctx.emit("never", 1);
-    throw std::runtime_error("the body gave up");
-  });
-  EXPECT_THROW(store.execute(worker, throws), std::runtime_error);
-  EXPECT_EQ(published.size(), 2u);
+  a_body_that_ran_four_times_publishes_once(make);
 }
 
 }  // namespace

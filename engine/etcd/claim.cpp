@@ -6,16 +6,23 @@ namespace touchstone::engine {
 namespace {
 
 constexpr int kMostDoublings = 16;
-constexpr Duration kFirstPause = std::chrono::milliseconds(2);
-constexpr int kLongestPause = 5;  ///< doublings: 64 ms
 
 }  // namespace
 
 /// Counts a conflict. True if it has a claim or has earned one.
 bool EtcdWorker::conflicted() {
+  counters_.conflicts.add(1);
+  if (in_turn()) renew();
   if (claimed()) return true;
   ++failures_;
   return store_.options().ticket && failures_ >= store_.options().ticket_threshold;
+}
+
+/// A holder that tries again has its full window once more, a limited number of times.
+void EtcdWorker::renew() {
+  if (claim_.renewals >= store_.options().lease_renewals) return;
+  ++claim_.renewals;
+  if (!gateway_.keep_alive(claim_.lease)) lose_turn();
 }
 
 /// Into the queue: for the first time, or at the age that it has. etcd counts leases in seconds.
@@ -80,10 +87,10 @@ bool EtcdWorker::try_begin_turn() {
     return false;  // the next look shows whether it began
   }
   if (outcome.succeeded) {
-    claim_.turn = outcome.revision;
+    turn_began(outcome.revision);
   } else {
     const auto& turn = outcome.answers.at(1);
-    if (!turn.empty() && turn[0].value == writer_) claim_.turn = turn[0].create_revision;
+    if (!turn.empty() && turn[0].value == writer_) turn_began(turn[0].create_revision);
     claim_.turns = outcome.answers.at(2).empty() ? 0 : outcome.answers.at(2)[0].version;
     if (outcome.answers.at(0).empty()) claim_.lease = 0;  // it ran out while it was queued
     join();
@@ -92,11 +99,18 @@ bool EtcdWorker::try_begin_turn() {
   return in_turn();
 }
 
+void EtcdWorker::turn_began(std::int64_t revision) {
+  claim_.turn = revision;
+  claim_.renewals = 0;
+  counters_.grants.add(1);
+}
+
 /// Its lease ran out. It keeps its age; the next lease is twice as long.
 void EtcdWorker::lose_turn() {
   claim_.turn = 0;
   claim_.lease = 0;
   ++claim_.expiries;
+  counters_.expiries.add(1);
 }
 
 TicketStatus EtcdWorker::ticket() const {
@@ -135,9 +149,7 @@ Duration EtcdWorker::remaining(std::int64_t lease) {
 
 /// Between two looks; with a jitter, so that those who wait do not ask in step.
 void EtcdWorker::pause(int round, Time deadline) {
-  const Duration longest = kFirstPause * (std::int64_t{1} << std::min(round, kLongestPause));
-  const auto drawn = static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(longest.count())));
-  NativePlatform::sleep_until(std::min(deadline, NativePlatform::now() + longest / 2 + Duration(drawn / 2)));
+  NativePlatform::sleep_until(std::min(deadline, NativePlatform::now() + kLooks.draw(round + 1, random_)));
 }
 
 }  // namespace touchstone::engine

@@ -10,8 +10,15 @@ constexpr const char* kSettled = "settled";
 
 }  // namespace
 
-/// Commits, or says why not. A lost answer is settled first (V4).
 EtcdWorker::Attempt EtcdWorker::submit(Version expected, std::int64_t base, const EtcdPlan& plan,
+                                       const std::set<std::string>& footprint) {
+  Attempt attempt = commit(expected, base, plan, footprint);
+  if (attempt.kind == Attempt::Kind::busy) counters_.busy.add(1);
+  return attempt;
+}
+
+/// Commits, or says why not. A lost answer is settled first (V4).
+EtcdWorker::Attempt EtcdWorker::commit(Version expected, std::int64_t base, const EtcdPlan& plan,
                                        const std::set<std::string>& footprint) {
   if (unsettled_) (void)settle(expected);
   const EtcdTransaction asked = transaction(expected, base, plan, footprint);
@@ -86,6 +93,7 @@ void EtcdWorker::add_validation(Version expected, std::int64_t base, const std::
     transaction.compare.push_back(unchanged_since({keys_.stamp(path)}, base));
     transaction.failure.push_back(get({keys_.stamp(path)}));
   }
+  counters_.versions_compared.add(single.size());  // of each path the range below, and the ancestors
 }
 
 /// etcd takes no transaction that erases a key and puts it. Where a put lies below a named path, the leaves that must go are
@@ -111,9 +119,9 @@ EtcdWorker::Attempt EtcdWorker::committed(Version expected, std::int64_t revisio
   known_revision_ = revision;
   failures_ = 0;
   give_back();
-  return {.kind = Attempt::Kind::committed,
-          .version = version,
-          .path = version == expected + 1 ? CommitPath::fast : CommitPath::merged};
+  const CommitPath path = version == expected + 1 ? CommitPath::fast : CommitPath::merged;
+  (path == CommitPath::fast ? counters_.commits_fast : counters_.commits_merged).add(1);
+  return {.kind = Attempt::Kind::committed, .version = version, .path = path};
 }
 
 /// All answers are of the revision at which the comparison failed.

@@ -66,6 +66,7 @@ class EtcdExecution {
       if (attempt()) break;
     }
     worker_.give_back();
+    count();
     publish();
     return std::move(result_);
   }
@@ -97,7 +98,7 @@ class EtcdExecution {
     const Time begin = NativePlatform::now();
     const TicketStatus status = worker_.await_turn(next_check());
     count_turns(worker_.claim_.turns);
-    result_.effort.waited += NativePlatform::now() - begin;
+    account(worker_.counters_.gate_us, begin);
     return status == TicketStatus::holding;
   }
 
@@ -109,6 +110,7 @@ class EtcdExecution {
   /// True if it ended the execution.
   bool attempt() {
     ++result_.effort.attempts;
+    worker_.counters_.attempts.add(1);
     const Time begin = NativePlatform::now();
     EtcdContext context(worker_, process_);
     {
@@ -124,6 +126,7 @@ class EtcdExecution {
     effects_ = std::move(context.effects_);
     if (context.writes_.empty()) {
       worker_.failures_ = 0;
+      worker_.counters_.commits_empty.add(1);
       return end(Committed{context.version(), CommitPath::empty});
     }
     auto planned = plan_of(context.writes_);
@@ -161,6 +164,7 @@ class EtcdExecution {
           if (turns_ != 0 && attempt.turns > turns_) turns_missed += static_cast<int>(attempt.turns - turns_);
           count_turns(attempt.turns);
           if (turns_missed >= options_.busy_limit) {
+            worker_.counters_.limit_joins.add(1);
             worker_.join();
             return false;
           }
@@ -176,13 +180,28 @@ class EtcdExecution {
     const Backoff backoff{options_.backoff_base, options_.backoff_cap};
     const Time begin = NativePlatform::now();
     sleep_until(begin + backoff.draw(worker_.failures_, worker_.random_));
-    result_.effort.waited += NativePlatform::now() - begin;
+    account(worker_.counters_.backoff_us, begin);
   }
 
   void wait(int round) {
     const Time begin = NativePlatform::now();
     worker_.pause(round, next_check());
-    result_.effort.waited += NativePlatform::now() - begin;
+    account(worker_.counters_.gate_us, begin);
+  }
+
+  void account(NativePlatform::counter& counter, Time begin) {
+    const Duration waited = NativePlatform::now() - begin;
+    result_.effort.waited += waited;
+    counter.add(microseconds(waited));
+  }
+
+  static std::uint64_t microseconds(Duration d) { return static_cast<std::uint64_t>(d.count()) / 1000; }
+
+  void count() {
+    const auto conflicts = static_cast<std::size_t>(result_.effort.conflicts);
+    worker_.counters_.retries[std::min(conflicts, kRetryBuckets - 1)].add(1);
+    worker_.counters_.waits[log2_bucket<kWaitBuckets>(microseconds(result_.effort.waited))].add(1);
+    if (std::holds_alternative<Rejected>(result_.outcome)) worker_.counters_.rejected.add(1);
   }
 
   void sleep_until(Time until) {
@@ -201,6 +220,7 @@ class EtcdExecution {
       try {
         options_.sink(effect);
       } catch (...) {
+        worker_.counters_.effect_errors.add(1);
         if (!result_.effect_error) result_.effect_error = std::current_exception();
       }
     }

@@ -54,9 +54,11 @@ EtcdWorker::EtcdWorker(const EtcdStore& store)
       (void)gateway_.read({get({keys_.writers()})});  // waits until etcd is back, or throws
     }
   }
+  store_.tally_.enter(counters_);
 }
 
 EtcdWorker::~EtcdWorker() {
+  store_.tally_.leave(counters_);
   try {
     give_back();
     // While a commit is unsettled the key is what keeps it from passing twice.
@@ -137,6 +139,13 @@ std::optional<Rejected> EtcdWorker::check_caller(const EtcdStore* store) const {
 
 CommitResult EtcdWorker::compare_and_swap(Version expected, const WriteSet& writes,
                                           const std::vector<std::string>& reads) {
+  CommitResult result = swap(expected, writes, reads);
+  if (std::holds_alternative<Rejected>(result)) counters_.rejected.add(1);
+  return result;
+}
+
+CommitResult EtcdWorker::swap(Version expected, const WriteSet& writes,
+                              const std::vector<std::string>& reads) {
   if (auto refused = check_caller(&store_)) return std::move(*refused);
   const auto base = revision_of(expected);
   if (!base) {
@@ -151,6 +160,7 @@ CommitResult EtcdWorker::compare_and_swap(Version expected, const WriteSet& writ
   if (writes.empty()) {
     give_back();
     failures_ = 0;
+    counters_.commits_empty.add(1);
     return Committed{expected, CommitPath::empty};
   }
   const EtcdPlan& plan = std::get<EtcdPlan>(planned);

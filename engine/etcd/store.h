@@ -41,9 +41,11 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/backoff.h"
 #include "engine/etcd/gateway.h"
 #include "engine/etcd/keys.h"
 #include "engine/etcd/plan.h"
+#include "engine/etcd/tally.h"
 #include "engine/execute.h"
 #include "engine/native_platform.h"
 
@@ -72,9 +74,15 @@ class EtcdStore {
   const StoreOptions& options() const { return options_; }
   const EtcdOptions& etcd() const { return etcd_; }
 
+  /// Of the workers in this process, those that have ended among them. Not counted: restarts, trims, values, snapshots, paths.
+  Statistics statistics() const { return tally_.statistics(); }
+
  private:
+  friend class EtcdWorker;
+
   const EtcdOptions etcd_;
   const StoreOptions options_;
+  mutable EtcdTally tally_;
 };
 
 /// The state as of one version, for as long as etcd keeps its history: after a compaction, reads of older versions are
@@ -98,6 +106,9 @@ class EtcdSnapshot {
 
 class EtcdWorker {
  public:
+  /// Who waits looks again after 2, 4, ... 32 ms, each with up to half as much again (B9).
+  static constexpr Backoff kLooks{std::chrono::milliseconds(1), 5};
+
   explicit EtcdWorker(const EtcdStore& store);
   ~EtcdWorker();
   EtcdWorker(const EtcdWorker&) = delete;
@@ -142,6 +153,7 @@ class EtcdWorker {
     std::int64_t seconds = 0;
     std::int64_t turn = 0;  ///< its create_revision; 0 while it has none
     int expiries = 0;
+    int renewals = 0;
     std::int64_t turns = 0;  ///< begun when it was last looked at
     Time refreshed{};
   };
@@ -152,6 +164,7 @@ class EtcdWorker {
   Version version_at(std::int64_t revision);
   std::int64_t search(Version version, std::int64_t low, std::int64_t high);
   std::optional<Rejected> check_caller(const EtcdStore* store) const;
+  CommitResult swap(Version expected, const WriteSet& writes, const std::vector<std::string>& reads);
 
   // commit.cpp
   EtcdTransaction transaction(Version expected, std::int64_t base, const EtcdPlan& plan,
@@ -164,15 +177,19 @@ class EtcdWorker {
   std::optional<Attempt> settle(Version expected);
   Attempt submit(Version expected, std::int64_t base, const EtcdPlan& plan,
                  const std::set<std::string>& footprint);
+  Attempt commit(Version expected, std::int64_t base, const EtcdPlan& plan,
+                 const std::set<std::string>& footprint);
   void add_erasures(const EtcdPlan& plan, std::int64_t base, EtcdTransaction& transaction);
 
   // claim.cpp
   bool claimed() const { return claim_.age != 0; }
   bool in_turn() const { return claim_.turn != 0; }
   bool conflicted();
+  void renew();
   void join();
   void enter_queue();
   bool try_begin_turn();
+  void turn_began(std::int64_t revision);
   void lose_turn();
   Duration remaining(std::int64_t lease);
   void pause(int round, Time deadline);
@@ -186,6 +203,7 @@ class EtcdWorker {
   bool unsettled_ = false;     ///< a commit's answer was lost, and etcd could not be asked yet
   Claim claim_;
   int failures_ = 0;
+  Counters<NativePlatform> counters_;
   Duration longest_attempt_{0};
   SplitMix random_;
   Version known_version_ = 0;  ///< the last one whose revision was seen

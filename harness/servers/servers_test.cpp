@@ -20,8 +20,8 @@ class Servers : public testing::Test {
 
   /// The report of `verify`; null when the server is not here.
   nlohmann::json verify(const std::string& words) {
-    const ToolRun run = run_shell("'" TOUCHSTONE_TOOL "' verify --json --out " + out_.string() +
-                                  " --engine " + words + " 2>/dev/null");
+    const ToolRun run = run_shell("('" TOUCHSTONE_TOOL "' verify --json --out " + out_.string() +
+                                  " --engine " + words + " 2>/dev/null)");
     output_ = run.output;
     if (run.status == 65) return nullptr;
     return nlohmann::json::parse(run.output, nullptr, false);
