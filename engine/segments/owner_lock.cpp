@@ -57,15 +57,14 @@ SegmentResult<OwnerLock> OwnerLock::acquire(const SegmentDirectory& directory, c
       return SegmentError{SegmentErrc::busy, "a live process holds \"" + name + "\"", errno};
     }
     const std::optional<struct stat> named = directory.status_of(name);
-    if (named && same_file(status, *named)) return OwnerLock(name, std::move(fd));
+    if (named && same_file(status, *named)) return OwnerLock(name, std::move(fd), status);
   }
   return SegmentError{SegmentErrc::busy, "\"" + name + "\" was removed each time it was locked"};
 }
 
 bool OwnerLock::is_named(const SegmentDirectory& directory) const {
-  struct stat locked {};
   const std::optional<struct stat> named = directory.status_of(name_);
-  return ::fstat(fd_.get(), &locked) == 0 && named && same_file(locked, *named);
+  return named && same_file(locked_, *named);
 }
 
 }  // namespace touchstone::engine

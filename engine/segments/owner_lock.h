@@ -51,10 +51,12 @@ class OwnerLock {
   int remove_name(const SegmentDirectory& directory) const { return directory.unlink(name_); }
 
  private:
-  OwnerLock(std::string name, GuardedDescriptor fd) : name_(std::move(name)), fd_(std::move(fd)) {}
+  OwnerLock(std::string name, GuardedDescriptor fd, const struct stat& locked)
+      : name_(std::move(name)), fd_(std::move(fd)), locked_(locked) {}
 
   std::string name_;
   GuardedDescriptor fd_;
+  struct stat locked_;  ///< its file, which stays the same while the descriptor is open
 };
 
 }  // namespace touchstone::engine

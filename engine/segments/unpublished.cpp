@@ -2,8 +2,11 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <boost/interprocess/exceptions.hpp>
 #include <boost/interprocess/mapped_region.hpp>
 #include <cerrno>
@@ -25,12 +28,17 @@ SegmentError no_room(std::size_t bytes, int cause) {
   return system_failure("cannot reserve " + std::to_string(bytes) + " bytes", cause);
 }
 
-/// 0 or errno.
-int write_all(int fd, std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
+/// Both, one behind the other, by one system call if the kernel takes all at once. 0 or errno.
+int write_all(int fd, std::span<const std::byte> first, std::span<const std::byte> second) {
+  while (!first.empty() || !second.empty()) {
+    const std::array parts{iovec{const_cast<std::byte*>(first.data()), first.size()},
+                           iovec{const_cast<std::byte*>(second.data()), second.size()}};
+    const ssize_t written = ::writev(fd, parts.data(), static_cast<int>(parts.size()));
     if (written < 0 && errno != EINTR) return errno;
-    if (written > 0) bytes = bytes.subspan(static_cast<std::size_t>(written));
+    if (written <= 0) continue;
+    const std::size_t of_first = std::min(static_cast<std::size_t>(written), first.size());
+    first = first.subspan(of_first);
+    second = second.subspan(static_cast<std::size_t>(written) - of_first);
   }
   return 0;
 }
@@ -93,8 +101,7 @@ SegmentResult<UnpublishedSegment> UnpublishedSegment::write(const SegmentDirecto
   if (!made) return made;
   SegmentHeader header = make_header(parts, generation, payload.size());
   seal(header, checksum(payload));
-  int cause = write_all(made->fd_.get(), std::as_bytes(std::span(&header, 1)));
-  if (cause == 0) cause = write_all(made->fd_.get(), payload);
+  const int cause = write_all(made->fd_.get(), std::as_bytes(std::span(&header, 1)), payload);
   if (cause != 0) return no_room(payload.size(), cause);
   if (auto done = made->make_read_only(); !done) return done.error();
   return made;
