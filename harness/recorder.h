@@ -31,6 +31,35 @@
 
 namespace touchstone::harness {
 
+/// What a client called, when, and what it was told.
+struct RecordedCall {
+  std::int64_t invoked = 0;
+  std::int64_t returned = model::kNever;
+  model::Call<model::StoreSpec> call = {};  ///< without a response: nobody knows its outcome
+
+  static std::int64_t now() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
+
+  /// Lets the client apply the operation (O1). False: its outcome is unknown (O2).
+  template <class Client>
+  bool make(Client& client, std::atomic<int>& fence) {
+    invoked = now();
+    barrier(fence);
+    try {
+      std::optional<model::StoreResponse> response = client.apply(call.operation);
+      barrier(fence);
+      returned = now();
+      call.response = std::move(response);
+      return true;
+    } catch (const OutcomeUnknown&) {
+      return false;
+    }
+  }
+
+ private:
+  /// A sequentially consistent read-modify-write: on x86 and Arm64 a full barrier, and g++ takes it under TSan.
+  static void barrier(std::atomic<int>& fence) { fence.exchange(1); }
+};
+
 class Recorder {
  public:
   explicit Recorder(std::size_t clients, std::size_t expected_calls = 256) : buffers_(clients) {
@@ -42,26 +71,18 @@ class Recorder {
   std::optional<model::StoreResponse> call(std::size_t id, Client& client,
                                            const model::StoreOperation& operation) {
     Buffer& buffer = buffers_[id];
-    Call& record = buffer.calls.emplace_back(Call{0, model::kNever, operation, std::nullopt});
-    record.invoked = now();
-    barrier(buffer);
-    try {
-      std::optional<model::StoreResponse> response = client.apply(operation);
-      barrier(buffer);
-      record.returned = now();
-      record.response = response;
-      return response;
-    } catch (const OutcomeUnknown&) {
-      return std::nullopt;
-    }
+    RecordedCall& record = buffer.calls.emplace_back();
+    record.call.operation = operation;
+    if (!record.make(client, buffer.fence)) return std::nullopt;
+    return record.call.response;
   }
 
   model::History history(const model::StoreRules& rules) && {
     model::History history(model::HistoryKind::kStore);
     history.store_rules = rules;
     for (std::size_t id = 0; id < buffers_.size(); ++id)
-      for (auto& call : buffers_[id].calls)
-        history.add_store(std::to_string(id), call.invoked, call.returned, std::move(call.operation),
+      for (auto& [invoked, returned, call] : buffers_[id].calls)
+        history.add_store(std::to_string(id), invoked, returned, std::move(call.operation),
                           std::move(call.response));
     return history;
   }
@@ -73,22 +94,10 @@ class Recorder {
   }
 
  private:
-  struct Call {
-    std::int64_t invoked;
-    std::int64_t returned;
-    model::StoreOperation operation;
-    std::optional<model::StoreResponse> response;
-  };
-
   struct alignas(128) Buffer {
-    std::vector<Call> calls;
+    std::vector<RecordedCall> calls;
     std::atomic<int> fence{0};
   };
-
-  static std::int64_t now() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
-
-  /// A sequentially consistent read-modify-write: on x86 and Arm64 a full barrier, and g++ takes it under TSan.
-  static void barrier(Buffer& buffer) { buffer.fence.exchange(1); }
 
   std::vector<Buffer> buffers_;
 };

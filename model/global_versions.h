@@ -4,16 +4,10 @@
 //   GlobalVersionsResult result = check_global_versions(history, witness);
 //   if (!result.applies) ...                          // the general searches
 //
-// The commits are replayed by version on one state. Everything else observes: it is placed at the earliest state
-// where it is legal, as soon as all that returned before its invocation is placed. Placing as early as possible is
-// never wrong, because an observation changes nothing and only lets others follow. A commit that would have to
-// come before something still unplaced that returned before its invocation refutes the history. A version that no
-// known commit made must be that of a commit of unknown outcome; where exactly one is open that could have made it, it is that
-// one, otherwise the method does not apply. Nor does it refute what such a commit may explain.
+// Goes through the history in the order of the invocations and lets commit_order.h, which says how and why it is right, forget what
+// it has placed. Where commits of unknown outcome leave a choice the method does not apply, nor does it refute what they may explain.
 //
-// Cost: for each version the observations open at that time, so O(n c) for c clients; memory O(n), one state.
-// (Known order of writes: Gibbons and Korach 1997, Theorem 4.13; the greedy placing is the least solution of
-// lower bounds.)
+// Cost: O(n c) for c clients; memory 4 bytes an operation, what is open at once, and one state.
 
 #include <optional>
 #include <string>

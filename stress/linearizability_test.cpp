@@ -1,4 +1,4 @@
-// Recorded histories of many real threads, judged by the checker; and invariants that every snapshot must show while they run.
+// Histories of many real threads, judged by the checker while they run; and invariants that every snapshot must show while they run.
 
 #include <gtest/gtest.h>
 
@@ -10,7 +10,6 @@
 
 #include "harness/reference_engine.h"
 #include "harness/suite.h"
-#include "model/explanation.h"
 #include "stress/crowd.h"
 #include "stress/scale.h"
 
@@ -45,16 +44,37 @@ TEST(Linearizability, HistoriesOfSixThreadsHaveAnOrderThatExplainsThem) {
     shape.reads = settings.validate_reads;
     shape.malformed = round % (2 * kModes) >= kModes;
     const auto workload = draw_workload(stream, shape);
-    const auto history = harness::run_on_threads<harness::ReferenceEngine>(settings, workload, stream);
-    const auto verdict = model::check(history);
-    ASSERT_EQ(verdict.answer, model::Answer::kLinearizable)
-        << "round " << round << ": " << model::explain(history, verdict);
+    const auto live = harness::check_on_threads<harness::ReferenceEngine>(settings, workload, stream);
+    ASSERT_EQ(live.answer, model::Answer::kLinearizable) << "round " << round << ": " << live.explanation;
     if (round % 10 == 0) {
-      EXPECT_EQ(model::verify_witness(history, verdict.witness), std::nullopt);
+      const auto verdict = model::check(live.latest);
+      EXPECT_EQ(model::verify_witness(live.latest, verdict.witness), std::nullopt);
     }
-    operations += history.operations.size();
+    operations += live.calls;
   }
   EXPECT_GE(operations, 13'000u * kScale);
+}
+
+// Danger: what only a long run brings: versions that went far, stamps of paths long gone, values reclaimed while somebody goes back to
+// them. Interleaving: as above, with thousands of calls for each client. The oracle: the check that goes along; it keeps what is
+// open, not the history.
+TEST(Linearizability, LongRunsAreCheckedWhileTheyGoOn) {
+  Stream stream = Seed::of_process().stream("long");
+  constexpr std::size_t kWindow = 512, kClients = 6;
+  for (const bool validate_reads : {false, true}) {
+    harness::EngineSettings settings{
+        .validate_reads = validate_reads, .backoff = false, .seed = stream.next()};
+    const harness::WorkloadShape shape{.steps = 3'000 * kScale,
+                                       .capabilities = harness::ReferenceEngine::kCapabilities,
+                                       .reads = validate_reads};
+    std::vector<harness::DrawnSteps> steps;
+    for (std::size_t i = 0; i < kClients; ++i) steps.emplace_back(Seed(stream.next()), shape);
+    const auto live =
+        harness::check_on_threads<harness::ReferenceEngine>(settings, std::move(steps), stream, kWindow);
+    EXPECT_EQ(live.answer, model::Answer::kLinearizable) << live.explanation;
+    EXPECT_EQ(live.calls, kClients * static_cast<std::size_t>(shape.steps));
+    EXPECT_LE(live.most_waiting, kWindow + kClients * harness::LiveCheck::kLargestRing);
+  }
 }
 
 // Danger: money is made or lost: an update is lost, a commit is half visible, or a version is counted twice. Interleaving: four
