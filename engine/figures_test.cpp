@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "engine/store.h"
 
@@ -55,6 +57,61 @@ TEST(Path, MayHaveAsManyBytesAsTheLimitAndNotOneMore) {
   ASSERT_TRUE(refused);
   EXPECT_EQ(refused->code, ErrorCode::bad_path);
   EXPECT_EQ(refused->what, "the path has 1025 bytes, more than 1024: " + std::string(40, 'x') + "...");
+}
+
+TEST(Path, SplitsIntoItsComponents) {
+  using Components = std::vector<std::string_view>;
+  EXPECT_EQ(split("a"), Components{"a"});
+  EXPECT_EQ(split("left.arm.x"), (Components{"left", "arm", "x"}));
+}
+
+TEST(Path, AnEmptyComponentIsNamedByItsPlace) {
+  const auto refusal = [](std::string_view path) { return check_path(path)->what; };
+  EXPECT_EQ(refusal(".a"), "the path has an empty component at byte 0: \".a\"");
+  EXPECT_EQ(refusal("ab..c"), "the path has an empty component at byte 3: \"ab..c\"");
+  EXPECT_EQ(refusal("ab."), "the path has an empty component at byte 3: \"ab.\"");
+  EXPECT_EQ(check_path("")->code, ErrorCode::empty_path);
+  EXPECT_EQ(refusal(""), "the path is empty");
+}
+
+TEST(ErrorCode, EveryOneHasTheNameThatOthersKnowItBy) {
+  const std::pair<ErrorCode, const char*> names[] = {{ErrorCode::empty_path, "empty_path"},
+                                                     {ErrorCode::bad_path, "bad_path"},
+                                                     {ErrorCode::future_version, "future_version"},
+                                                     {ErrorCode::under_scalar, "under_scalar"},
+                                                     {ErrorCode::undeclared_write, "undeclared_write"},
+                                                     {ErrorCode::undeclared_read, "undeclared_read"},
+                                                     {ErrorCode::nested_commit, "nested_commit"},
+                                                     {ErrorCode::foreign_key, "foreign_key"}};
+  for (const auto& [code, name] : names) EXPECT_STREQ(name_of(code), name);
+  EXPECT_STREQ(name_of(static_cast<ErrorCode>(200)), "unknown");
+}
+
+TEST(Value, IsTextAsAPersonWritesIt) {
+  EXPECT_EQ(to_text(Value(true)), "true");
+  EXPECT_EQ(to_text(Value(false)), "false");
+  EXPECT_EQ(to_text(Value(-5)), "-5");
+  EXPECT_EQ(to_text(Value(0.5)), "0.5");
+  EXPECT_EQ(to_text(Value("a")), "\"a\"");
+  EXPECT_EQ(to_text(Value(Composite{})), "{}");
+  EXPECT_EQ(to_text(Value(Composite{{"x", 1}, {"y", Composite{{"z", true}}}})), "{x: 1, y: {z: true}}");
+}
+
+// The back-off is what the source promises: it doubles up to a cap, with a jitter of half of it on top (B1).
+TEST(Backoff, DoublesUpToItsCapWithHalfOfItAsJitter) {
+  constexpr Backoff backoff{milliseconds(1), 5};
+  for (const auto& [retry, wait] :
+       {std::pair(-1, 2), {0, 2}, {1, 2}, {2, 4}, {3, 8}, {4, 16}, {5, 32}, {6, 32}, {64, 32}}) {
+    EXPECT_EQ(backoff.wait(retry), milliseconds(wait)) << retry;
+    EXPECT_EQ(backoff.jitter_range(retry), milliseconds(wait) / 2) << retry;
+  }
+  struct Most {
+    std::uint64_t below(std::uint64_t bound) { return bound - 1; }
+  } most;
+  EXPECT_EQ(backoff.draw(1, most), milliseconds(3) - Duration(1));
+  EXPECT_EQ((Backoff{Duration(0), 5}.draw(1, most)), Duration(0)) << "nothing to draw from";
+  EXPECT_EQ((Backoff{milliseconds(1), 0}.wait(9)), milliseconds(2)) << "a cap is one retry at least";
+  EXPECT_EQ((Backoff{Duration(1), 99}.wait(99)), Duration(1 << 30)) << "and never an overflow";
 }
 
 TEST(Statistics, CountEachCommitConflictAndRefusalOnce) {
@@ -118,6 +175,15 @@ TEST(Statistics, AreTextInColumns) {
   EXPECT_EQ(to_text(statistics),
             "             7  commits_fast        commits whose expected version was the current one\n"
             "         12345  paths               distinct paths interned\n");
+  EXPECT_EQ(to_text(Statistics{}), "");
+  statistics = {};
+  statistics.commits_fast = 99'999'999'999'999;  // fourteen digits fill their column
+  statistics.oldest_snapshot_age = 123'456'789'012'345;
+  statistics.snapshots_open = 1;
+  EXPECT_EQ(to_text(statistics),
+            "99999999999999  commits_fast        commits whose expected version was the current one\n"
+            "             1  snapshots_open      snapshots open now\n"
+            "123456789012345  oldest_snapshot_age versions made since the oldest open snapshot\n");
 }
 
 TEST(Datum, HoldsBothTruthValuesInsideABody) {

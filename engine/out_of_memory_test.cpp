@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <new>
+#include <optional>
 #include <thread>
 
 #include "engine/store.h"
@@ -13,6 +14,7 @@ namespace {
 
 constexpr int kNever = -1;
 thread_local int allocations_left = kNever;  ///< before one fails
+thread_local long held = 0;                  ///< allocations that were not given back yet
 
 void* allocate(std::size_t size, std::size_t alignment) {
   if (allocations_left == 0) {
@@ -21,8 +23,16 @@ void* allocate(std::size_t size, std::size_t alignment) {
   }
   if (allocations_left > 0) --allocations_left;
   const std::size_t whole = (size + alignment - 1) / alignment * alignment;
-  if (void* memory = std::aligned_alloc(alignment, whole == 0 ? alignment : whole)) return memory;
+  if (void* memory = std::aligned_alloc(alignment, whole == 0 ? alignment : whole)) {
+    ++held;
+    return memory;
+  }
   throw std::bad_alloc();
+}
+
+void give_back(void* memory) {
+  if (memory != nullptr) --held;
+  std::free(memory);
 }
 
 }  // namespace
@@ -34,16 +44,16 @@ void* operator new(std::size_t size, std::align_val_t alignment) {
   return allocate(size, static_cast<std::size_t>(alignment));
 }
 void operator delete(void* memory) noexcept {
-  std::free(memory);
+  give_back(memory);
 }
 void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
+  give_back(memory);
 }
 void operator delete(void* memory, std::align_val_t) noexcept {
-  std::free(memory);
+  give_back(memory);
 }
 void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-  std::free(memory);
+  give_back(memory);
 }
 
 namespace touchstone::engine {
@@ -182,6 +192,30 @@ TEST(OutOfMemory, AnExecutionThatEndsByItGivesItsTicketBack) {
       });
   EXPECT_GT(failures, 1);
   EXPECT_GT(store.statistics().grants, 0u);
+}
+
+// Values go to chains, to lists of unlinked nodes and to spares, and texts are nodes of their own: whoever ends first, nothing is left.
+TEST(OutOfMemory, AStoreGivesBackAllItsMemory) {
+  const long before = held;
+  {
+    Store<> store;
+    auto worker = store.worker();
+    std::optional<Snapshot<NativePlatform>> snapshot;
+    for (int generation = 0; generation < 200; ++generation) {
+      if (generation == 50) snapshot.emplace(store.snapshot());
+      if (generation == 120) snapshot.reset();
+      WriteSet writes = write_all(3, generation);
+      writes.set("number", generation).set("tree", Composite{{"t", text(generation)}, {"n", generation}});
+      if (generation % 7 == 0) writes.erase(path(1));
+      if (generation % 11 == 0) writes.set(path(2), generation);
+      ASSERT_TRUE(
+          std::holds_alternative<Committed>(store.compare_and_swap(store.version(), writes, &worker)));
+      store.compare_and_swap(0, writes, &worker);  // refused: what it carried goes too
+    }
+    store.compare_and_swap(store.version(), WriteSet{}.set("number", text(1)).set("number.below", text(2)));
+    EXPECT_GT(held, before);
+  }
+  EXPECT_EQ(held, before);
 }
 
 // Interning makes room for more paths as it goes. Half a table must never be the one that later paths go into.

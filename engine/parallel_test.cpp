@@ -126,6 +126,43 @@ TEST(ParallelAnswer, RoundTripsEveryKindOfWrite) {
   }
 }
 
+/// Composites within composites are read up to a depth that no stack minds, and not one deeper.
+TEST(ParallelAnswer, HoldsTwoHundredCompositesWithinOneAnotherAndNotOneMore) {
+  const auto nested = [](int depth) {
+    Value value = 1;
+    for (int i = 0; i < depth; ++i) value = Composite{{"n", std::move(value)}};
+    return decode_writes(encode_writes(WriteSet{}.set("c", std::move(value))));
+  };
+  EXPECT_TRUE(nested(200));
+  EXPECT_FALSE(nested(201));
+}
+
+/// A request is bytes from another process, too. What a job says of a wrong one is its caller's typed error.
+TEST(ParallelJob, RefusesARequestThatIsNone) {
+  const Job job = parallel_job({{"echo", [](const ParallelInputs& inputs) {
+                                   return WriteSet{}.set("n", static_cast<int>(inputs.values.size()));
+                                 }}});
+  const auto said = [&](const std::string& inputs) {
+    try {
+      return encode_writes(*decode_writes(job({.inputs = inputs})));
+    } catch (const std::runtime_error& error) {
+      return std::string(error.what());
+    }
+  };
+  // A name and an input are written as a write's path and value are.
+  const std::string input = encode_writes(WriteSet{}.set("path", "value"));
+  const std::string name = input.substr(0, 8) + "echo";  // both have four bytes
+  EXPECT_EQ(said(name), encode_writes(WriteSet{}.set("n", 0)));
+  EXPECT_EQ(said(name + input), encode_writes(WriteSet{}.set("n", 1)));
+  for (std::size_t size = 1; size < input.size(); ++size)
+    EXPECT_EQ(said(name + input.substr(0, size)),
+              "the request does not hold what parallel_process puts there")
+        << size;
+  EXPECT_EQ(said(""), "no parallel process is named \"\"");
+  EXPECT_EQ(said(name.substr(0, 9)), "no parallel process is named \"\"");
+  EXPECT_EQ(said(input.substr(0, 8) + "path"), "no parallel process is named \"path\"");
+}
+
 /// The bytes come from another process: cut short or changed they are other writes or none, never undefined behaviour.
 TEST(ParallelAnswer, CutOrChangedBytesAreOtherWritesOrNone) {
   const std::string whole = encode_writes(WriteSet{}.set("c", Composite{{"x", 1}, {"y", "text"}}));

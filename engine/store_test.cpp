@@ -109,6 +109,24 @@ TEST(Store, WritesOfASetApplyInOrder) {
   EXPECT_EQ(to_text(*store.read("a")), "{y: 2, z: 4}");
 }
 
+// Leaves that have nothing to do with one another take a shorter way, which sorts them: so many that a sort that does not keep the order
+// of equals shows.
+TEST(Store, TheLastOfManyWritesOfALeafWins) {
+  Store<> store;
+  for (const int paths : {1, 3, 40}) {
+    WriteSet writes;
+    for (int round = 0; round < 3; ++round) {
+      for (int i = paths; i-- > 0;) writes.set("leaf" + std::to_string(i), 100 * round + i);
+    }
+    const Version before = store.version();
+    ASSERT_TRUE(std::holds_alternative<Committed>(store.compare_and_swap(before, writes)));
+    ASSERT_TRUE(std::holds_alternative<Committed>(store.compare_and_swap(before + 1, writes)))
+        << "known paths";
+    for (int i = 0; i < paths; ++i)
+      EXPECT_EQ(store.read("leaf" + std::to_string(i)), Value(200 + i)) << i << " of " << paths;
+  }
+}
+
 TEST(Store, BadInputIsNamedAndChangesNothing) {
   Store<> store;
   EXPECT_EQ(refused(store.compare_and_swap(0, WriteSet{}.set("", 1))), ErrorCode::empty_path);

@@ -1,7 +1,11 @@
 #include "engine/segments/header.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <fstream>
+#include <span>
+#include <string>
 #include <vector>
 
 namespace touchstone::engine {
@@ -68,6 +72,48 @@ TEST(SegmentChecksum, NoticesEveryFlippedBitAndEveryLength) {
     bytes.push_back(std::byte{0});
     EXPECT_NE(checksum(bytes), sum) << "length " << length;
   }
+}
+
+/// Another build of this program reads what this one writes. The values are of an independent computation.
+TEST(SegmentChecksum, IsTheSameInEveryBuild) {
+  std::vector<std::byte> bytes;
+  for (int i = 0; i < 200; ++i) bytes.push_back(static_cast<std::byte>(7 * i + 1));
+  const auto first = [&](std::size_t n) { return checksum(std::span(bytes).first(n)); };
+  EXPECT_EQ(first(0), 0xc09656351d8aa4bbu);
+  EXPECT_EQ(first(8), 0x87df99c4335a5bb5u);
+  EXPECT_EQ(first(63), 0x662335ce3d5d9e50u);
+  EXPECT_EQ(first(64), 0xb8a4c6089d8970d5u);
+  EXPECT_EQ(first(65), 0xf68bf0e4c2e82a88u);
+  EXPECT_EQ(first(128), 0xaa0fc55306f9c461u);
+  EXPECT_EQ(first(200), 0x545a8ba3c16a0171u);
+}
+
+/// What a person wants to know of an orphan: who made it, when, and in which boot and pid namespace.
+TEST(SegmentHeader, SaysWhoMadeIt) {
+  const SegmentHeader header = make_header({"session", ::getpid(), "frame"}, 3, 100);
+  EXPECT_EQ(header.magic, 0x31474553'4b434f54u);
+  EXPECT_EQ(header.version, 1u);
+  EXPECT_EQ(header.header_size, 256u);
+  EXPECT_EQ(header.payload_size, 100u);
+  EXPECT_EQ(header.total_size, 356u);
+  EXPECT_EQ(header.generation, 3u);
+  EXPECT_EQ(header.creator_pid, ::getpid());
+  EXPECT_EQ(header.session.data(), std::string("session"));
+  EXPECT_EQ(header.header_checksum, 0u) << "not sealed yet";
+
+  std::string boot_id;
+  std::getline(std::ifstream("/proc/sys/kernel/random/boot_id") >> std::ws, boot_id);
+  EXPECT_EQ(header.boot_id.data(), boot_id);
+  char link[64] = {};
+  ASSERT_GT(::readlink("/proc/self/ns/pid", link, sizeof link - 1), 0);
+  EXPECT_EQ("pid:[" + std::to_string(header.creator_pid_namespace) + "]", link);
+
+  // Clock ticks after boot: not after now, and not before this process can have been started.
+  std::ifstream stat("/proc/self/stat");
+  std::string field;
+  std::getline(stat, field, ')');
+  for (int number = 3; number <= 22; ++number) stat >> field;
+  EXPECT_EQ(std::to_string(header.creator_start_time), field);
 }
 
 }  // namespace

@@ -59,6 +59,26 @@ TEST(SegmentName, RefusesSessionsThatWouldBlurTheFields) {
   EXPECT_TRUE(check_session(std::string(64, 'a')));
 }
 
+TEST(SegmentName, ASessionIsOfLettersDigitsDotsUnderscoresAndHyphens) {
+  const std::string allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+  for (int byte = 0; byte < 256; ++byte) {
+    const std::string session(1, static_cast<char>(byte));
+    EXPECT_EQ(check_session(session).has_value(), allowed.find(session) != std::string::npos) << byte;
+  }
+  EXPECT_EQ(check_session("ab\xff").error().message,
+            "byte 2 of the session is outside [A-Za-z0-9._-]: code 255");
+}
+
+TEST(SegmentName, EncodesExactlyTheBytesThatItMust) {
+  for (int byte = 0; byte < 256; ++byte) {
+    const std::string key{'k', static_cast<char>(byte)};
+    const std::string name = encoded(key);
+    const bool must = byte < 0x20 || byte == 0x7f || byte == '/' || byte == '%';
+    EXPECT_EQ(name.size(), must ? 14u : 12u) << byte;
+    EXPECT_EQ(decode_key(parse_name(name)->encoded_key), key) << byte;
+  }
+}
+
 TEST(SegmentName, ParsesNoOtherSpelling) {
   for (const char* name :
        {"theus:s:7", "theus:s:7:", "theus::7:k", "theus:s::k", "theus:s:07:k", "theus:s:+7:k", "theus:s:-7:k",

@@ -1,0 +1,101 @@
+// What the engine's descriptors are to the rest of a process: none goes to a program that it executes, none is left open, and none
+// has to be above the standard streams, which a daemon has closed.
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <set>
+
+#include "engine/segments/owner_lock.h"
+#include "engine/segments/test_directory.h"
+
+namespace touchstone::engine {
+namespace {
+
+std::set<int> open_descriptors() {
+  std::set<int> open;
+  for (int fd = 0; fd < 256; ++fd) {
+    if (::fcntl(fd, F_GETFD) >= 0) open.insert(fd);
+  }
+  return open;
+}
+
+class DescriptorsTest : public SegmentTest {
+ protected:
+  /// All that this process may do with segments, once; `meanwhile` while a segment is being filled.
+  void use_segments(const std::function<void()>& meanwhile = [] {}) {
+    SegmentOwner owner = this->owner();
+    const auto handle = owner.allocate("filled", 100, [&](auto) { meanwhile(); });
+    ASSERT_TRUE(handle) << describe(handle.error());
+    const auto written = owner.allocate("written", bytes_of("x"));
+    ASSERT_TRUE(written) << describe(written.error());
+    ASSERT_TRUE(owner.replace("written", bytes_of("y")));
+    const auto seen = Attachment::attach(*handle, directory());
+    ASSERT_TRUE(seen) << describe(seen.error());
+    EXPECT_TRUE(owner.audit());
+    put(control_name(session(), 7));
+    put(*encode_name(session(), 7, "orphan"));
+    const ReapReport report = reap({.directory = directory()});
+    EXPECT_FALSE(report.error);
+    EXPECT_EQ(report.removed_names, 2u);
+    EXPECT_TRUE(owner.shutdown());
+  }
+};
+
+TEST_F(DescriptorsTest, NoneGoesToAnExecutedProgramAndNoneIsLeft) {
+  const std::set<int> before = open_descriptors();
+  int seen = 0;
+  use_segments([&] {
+    for (const int fd : open_descriptors()) {
+      if (before.contains(fd)) continue;
+      ++seen;
+      EXPECT_NE(::fcntl(fd, F_GETFD) & FD_CLOEXEC, 0) << fd;
+    }
+  });
+  EXPECT_EQ(seen, 3) << "directory, lock and unnamed file";
+  EXPECT_EQ(open_descriptors(), before);
+}
+
+TEST_F(DescriptorsTest, NumberZeroIsAsGoodAsAnyOther) {
+  const int standard_input = ::fcntl(0, F_DUPFD_CLOEXEC, 100);
+  ASSERT_GE(standard_input, 0);
+  ::close(0);
+  use_segments();  // the directory's
+  EXPECT_LT(::fcntl(0, F_GETFD), 0) << "closed like any other";
+
+  const auto directory = [&] {
+    EXPECT_EQ(::dup2(standard_input, 0), 0);
+    auto opened = SegmentDirectory::open(this->directory());
+    ::close(0);
+    return std::move(*opened);
+  }();
+  {
+    auto lock = OwnerLock::acquire(directory, session(), 7);
+    ASSERT_TRUE(lock) << describe(lock.error());
+    EXPECT_TRUE(lock->is_named(directory));
+    EXPECT_GE(::fcntl(0, F_GETFD), 0) << "the lock's";
+    EXPECT_EQ(OwnerLock::acquire(directory, session(), 7).error().code, SegmentErrc::busy);
+    EXPECT_EQ(lock->remove_name(directory), 0);
+  }
+  EXPECT_LT(::fcntl(0, F_GETFD), 0);
+
+  ASSERT_EQ(::dup2(standard_input, 0), 0);
+  SegmentOwner owner = this->owner();
+  ::close(0);
+  EXPECT_TRUE(owner.allocate("written", bytes_of("x")));  // the unnamed file's
+  const auto filled = owner.allocate("filled", 100, [](auto) {});
+  ASSERT_TRUE(filled);
+  EXPECT_TRUE(Attachment::attach(*filled, this->directory()));  // the attached file's
+  put(*encode_name(session(), 7, "orphan"));
+  const ReapReport report = reap({.directory = this->directory()});
+  EXPECT_EQ(report.removed_names, 2u);
+  EXPECT_EQ(report.count(ReapVerdict::live), 1u);
+  EXPECT_TRUE(owner.shutdown());
+  EXPECT_LT(::fcntl(0, F_GETFD), 0);
+  ASSERT_EQ(::dup2(standard_input, 0), 0);
+  ::close(standard_input);
+}
+
+}  // namespace
+}  // namespace touchstone::engine
