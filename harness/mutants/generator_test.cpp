@@ -4,11 +4,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <vector>
 
 namespace touchstone::harness {
 namespace {
@@ -85,9 +87,9 @@ class Generator : public testing::Test {
     std::ofstream(top_ / "harness/mutants/equivalent.txt") << text;
   }
 
-  int run(const std::string& options) {
+  int call(const std::string& command) {
     output_.clear();
-    FILE* pipe = ::popen(("'" TOUCHSTONE_TOP "/ci/mutation' " + options + " 2>&1").c_str(), "r");
+    FILE* pipe = ::popen((command + " 2>&1").c_str(), "r");
     std::array<char, 4096> buffer;
     while (std::size_t n = std::fread(buffer.data(), 1, buffer.size(), pipe))
       output_.append(buffer.data(), n);
@@ -95,6 +97,7 @@ class Generator : public testing::Test {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
 
+  int run(const std::string& options) { return call("'" TOUCHSTONE_TOP "/ci/mutation' " + options); }
   int run_on_sample(const std::string& options) { return run("--top '" + top_.string() + "' " + options); }
 
   const fs::path top_;
@@ -147,11 +150,105 @@ TEST_F(Generator, AReasonOfAMutantThatIsNotMadeIsAnError) {
   EXPECT_EQ(output_, "harness/mutants/equivalent.txt: no such mutant: " + stale);
 }
 
+TEST_F(Generator, ARuleIsAReasonOfAllThatItDescribesAndStaleWhenItDescribesNone) {
+  give_reasons("/engine/.*[.]h/ | Sample::take | /order|guard/ | /.*/ | /.*/\n  one thread only\n");
+  EXPECT_EQ(run_on_sample("--check"), 0) << output_;
+  const std::string stale = "engine/sample.h | Sample::take | order | /.*gone_.*/ | /.*/\n";
+  give_reasons(stale + "  one thread only\n");
+  EXPECT_EQ(run_on_sample("--check"), 1);
+  EXPECT_EQ(output_, "harness/mutants/equivalent.txt: no such mutant: " + stale);
+}
+
 TEST_F(Generator, RefusesFilesAndOperatorsThatAreNot) {
   EXPECT_EQ(run_on_sample("--list --files other.h"), 64);
   EXPECT_NE(output_.find("no such file of the engine: engine/other.h"), std::string::npos) << output_;
   EXPECT_EQ(run_on_sample("--list --operator twist"), 64);
   EXPECT_NE(output_.find("no such operator: twist"), std::string::npos) << output_;
+}
+
+/// A repository of its own around the sample, with a test of take() and none of the rest.
+class GeneratedCampaign : public Generator {
+ protected:
+  GeneratedCampaign() {
+    write("CMakePresets.json", R"({"version": 6, "configurePresets": [{"name": "dev", "generator": "Ninja",
+      "binaryDir": "${sourceDir}/build", "cacheVariables": {"CMAKE_CXX_COMPILER": "clang++"}}]})");
+    write("CMakeLists.txt", R"(cmake_minimum_required(VERSION 3.25)
+project(Sample CXX)
+set(CMAKE_CXX_STANDARD 20)
+enable_testing()
+include(GoogleTest)
+find_package(GTest REQUIRED)
+include_directories(.)
+function(touchstone_test)
+  add_executable(sample_test sample_test.cpp engine/sample.cpp)
+  target_link_libraries(sample_test GTest::gtest_main)
+  gtest_discover_tests(sample_test TEST_PREFIX unit/)
+endfunction()
+touchstone_test(NAME sample_test LABEL unit)
+)");
+    write("engine/sample.cpp", "#include \"engine/sample.h\"\n");
+    write("sample_test.cpp", first_test_);
+    EXPECT_EQ(call("git init -q '" + top_.string() + "'"), 0) << output_;
+  }
+
+  void write(const std::string& file, const std::string& text) { std::ofstream(top_ / file) << text; }
+
+  std::vector<std::string> lines() const {
+    std::ifstream in(top_ / "build/mutation/results.jsonl");
+    std::vector<std::string> all;
+    for (std::string line; std::getline(in, line);) all.push_back(line);
+    return all;
+  }
+
+  static int count(const std::vector<std::string>& lines, const std::string& part) {
+    return static_cast<int>(std::count_if(lines.begin(), lines.end(), [&](const std::string& line) {
+      return line.find(part) != std::string::npos;
+    }));
+  }
+
+  const std::string first_test_ = R"(#include <gtest/gtest.h>
+#include "engine/sample.h"
+TEST(Take, AddsWhatItStored) { EXPECT_EQ(Sample{}.take(3), 6); }
+)";
+};
+
+TEST_F(GeneratedCampaign, GoesOnAfterItWasKilledInTheMiddleOfALineAndTriesSurvivorsAgain) {
+  const std::string campaign = "--operator statement return --jobs 1 ";
+  ASSERT_EQ(run_on_sample(campaign), 1) << output_;
+  const std::vector<std::string> whole = lines();
+  ASSERT_EQ(whole.size(), 6u) << output_;
+  EXPECT_EQ(count(whole, R"("verdict": "killed")"), 2) << output_;  // word_.store dropped, take() gives 0
+
+  // Killed while it wrote the fourth verdict.
+  write("build/mutation/results.jsonl",
+        whole[0] + '\n' + whole[1] + '\n' + whole[2] + '\n' + whole[3].substr(0, 40));
+  ASSERT_EQ(run_on_sample(campaign), 1) << output_;
+  EXPECT_NE(output_.find("3 of 6 mutants to try"), std::string::npos) << output_;
+  ASSERT_EQ(run_on_sample(campaign + "--score"), 1);
+  EXPECT_EQ(output_.rfind("6 of 6 mutants tried.", 0), 0u) << output_;
+
+  // A new test is tried on the survivors only.
+  write("sample_test.cpp", first_test_ + R"(TEST(Take, RefusesNothing) { EXPECT_EQ(Sample{}.take(0), -1); }
+TEST(Full, FromFiveOn) { EXPECT_TRUE(Sample{}.full(5)); }
+)");
+  ASSERT_EQ(run_on_sample(campaign + "--again"), 1) << output_;
+  EXPECT_NE(output_.find("4 of 6 mutants to try"), std::string::npos) << output_;
+  EXPECT_EQ(count(lines(), R"("check": "Take.RefusesNothing")"), 1) << output_;
+  EXPECT_EQ(count(lines(), R"("check": "Full.FromFiveOn")"), 1) << output_;
+
+  // A reason of a survivor is taken; one of a killed mutant is an error.
+  const std::string unused =
+      "engine/sample.h | Sample::note | statement | if (ready_ && n != 2) last_ = n; | dropped\n"
+      "engine/sample.h | Sample::take | statement | note(n); | dropped\n";
+  give_reasons(unused + "  nobody reads last_\n");
+  EXPECT_EQ(run_on_sample(campaign + "--score"), 0) << output_;
+  EXPECT_NE(output_.find("| 2 | nobody reads last_ |"), std::string::npos) << output_;
+  const std::string killed =
+      "engine/sample.h | Sample::full | return | bool full(int n) const { return n >= kMost; } | n >= kMost "
+      "-> negated";
+  give_reasons(unused + killed + "\n  nobody reads last_\n");
+  EXPECT_EQ(run_on_sample(campaign + "--score"), 1);
+  EXPECT_NE(output_.find("killed, so it is not equivalent: " + killed), std::string::npos) << output_;
 }
 
 TEST_F(Generator, TheReasonsOfTheEnginesOwnMutantsAreNotStale) {

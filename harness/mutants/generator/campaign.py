@@ -31,7 +31,9 @@ class Reach:
             for done, (test, seen) in enumerate(zip(missing, pool.map(_look, [(tree, t) for t in missing])), 1):
                 fresh[test.name] = dict(seen, program=hashes[test.program])
                 if done % 20 == 0 or done == len(missing):
-                    self.path.write_text(json.dumps(fresh))
+                    half = self.path.with_suffix(".half")
+                    half.write_text(json.dumps(fresh))
+                    half.replace(self.path)
                     print(f"looked at {done} of {len(missing)} tests", flush=True)
         for test in tests:
             seen = fresh[test.name]
@@ -63,9 +65,9 @@ def _look(what):
     return seen
 
 
-def plan(tests, seconds, budget):
-    """The runs of one mutant: technique by technique, the short tests of a program together, then the others, the shortest first. Returns
-    also the tests that the budget leaves out."""
+def plan(tests, seconds, budget, kills):
+    """The runs of one mutant: technique by technique, the short tests of a program together, then the others; first what is short or has
+    killed often in the same file. Returns also the tests that the budget leaves out."""
     runs, left_out, spent = [], [], 0.0
     for technique in TECHNIQUES:
         mine = sorted((t for t in tests if t.label == technique), key=lambda t: (seconds[t], t.name))
@@ -73,7 +75,7 @@ def plan(tests, seconds, budget):
         for test in mine:
             key = test.program if seconds[test] < _BATCH else test
             together[key].append(test)
-        for group in sorted(together.values(), key=lambda g: sum(seconds[t] for t in g)):
+        for group in sorted(together.values(), key=lambda g: sum(seconds[t] for t in g) / (1 + sum(kills[t.name] for t in g))):
             cost = sum(seconds[t] for t in group)
             if spent + cost > budget and runs:
                 left_out += group
@@ -84,17 +86,17 @@ def plan(tests, seconds, budget):
 
 
 def _patience(group, seconds):
-    return 4 + 6 * sum(seconds[t] for t in group)
+    return 1.5 + 6 * sum(seconds[t] for t in group)
 
 
-def try_mutant(tree, reach, mutant, budget, seed):
+def try_mutant(tree, reach, mutant, budget, seed, kills):
     """The verdict on one mutant, as a record for the results."""
     record = {"key": mutant.key, "file": mutant.file, "function": mutant.function, "line": mutant.line, "operator": mutant.operator,
               "text": mutant.text, "change": mutant.change, "seed": seed}
     reaching = reach.reaching.get(mutant.number, [])
     if not reaching:
         return dict(record, verdict="survived", how="not reached", seconds=0.0)
-    runs, left_out = plan(reaching, reach.seconds, budget)
+    runs, left_out = plan(reaching, reach.seconds, budget, kills)
     spent = 0.0
     labels = {t.name: t.label for t in reaching}
     for group in runs:
@@ -148,22 +150,34 @@ _shared = {}
 
 
 def _begin(tree, reach):
-    _shared.update(tree=tree, reach=reach)
+    _shared.update(tree=tree, reach=reach, kills=collections.defaultdict(collections.Counter))
 
 
 def _try_one(job):
-    mutant, budget, seed, seeds = job
+    mutant, known, budget, seed, seeds = job
     tree, reach = _shared["tree"], _shared["reach"]
-    record = try_mutant(tree, reach, mutant, budget, seed)
-    if seeds and record["verdict"] == "killed":
+    kills = _shared["kills"][mutant.file]
+    record = known or try_mutant(tree, reach, mutant, budget, seed, kills)
+    if record["verdict"] == "killed":
+        kills[record["check"]] += 1
+    if seeds and record["verdict"] == "killed" and record["how"] != "watchdog":  # which takes as long as it is given
         record.update(medians(tree, reach, mutant, record, seeds))
     return record
 
 
-def run(tree, reach, mutants, results, budget, seed, seeds, jobs):
-    """Tries them and appends each verdict to the file `results` as a line."""
+def end_last_line(results):
+    """So that what a killed run wrote half spoils no further line."""
+    if results.exists() and not results.read_bytes().endswith(b"\n"):
+        with open(results, "a") as out:
+            out.write("\n")
+
+
+def run(tree, reach, mutants, known, results, budget, seed, seeds, jobs):
+    """Tries them and appends each verdict to the file `results` as a line. Those with a record in `known` only meet their check again,
+    with `seeds` seeds."""
+    end_last_line(results)
     with concurrent.futures.ProcessPoolExecutor(jobs, initializer=_begin, initargs=(tree, reach)) as pool, open(results, "a") as out:
-        for record in pool.map(_try_one, [(m, budget, seed, seeds) for m in mutants]):
+        for record in pool.map(_try_one, [(m, known.get(m.key), budget, seed, seeds) for m in mutants]):
             out.write(json.dumps(record) + "\n")
             out.flush()
             yield record

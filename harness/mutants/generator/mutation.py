@@ -50,9 +50,9 @@ def main(arguments):
         if file not in all_files:
             print(f"no such file of the engine: {file}", file=sys.stderr)
             return 64
-    reasons = score.read_reasons(top / "harness/mutants/equivalent.txt")
+    reasons = score.Reasons(top / "harness/mutants/equivalent.txt")
     if wanted.check:
-        named = sorted({key.split(" | ")[0] for key in reasons} & set(all_files))
+        named = [f for f in all_files if reasons.may_name(f)]
         return report_stale(reasons, [m for mutants in mutants_in(top, named)[1].values() for m in mutants])
     if wanted.list:
         for mutants in mutants_in(top, files or all_files)[1].values():
@@ -72,19 +72,21 @@ def main(arguments):
         present = {m.key for m in tree.mutants}
         chosen = [m for m in chosen if m.key in present]
         done = score.read_results(results)
-        left = [m for m in chosen if m.key not in done or wanted.again and done[m.key]["verdict"] == "survived" and m.key not in reasons]
+        again = {key for key, r in done.items() if wanted.again and r["verdict"] == "survived" and key not in reasons}
+        untimed = {key: r for key, r in done.items() if r["verdict"] == "killed" and r["how"] != "watchdog" and r.get("seeds", 0) < wanted.seeds}
+        left = [m for m in chosen if m.key not in done or m.key in again or m.key in untimed]
         reach = campaign.Reach(tree, wanted.jobs)
         for line in reach.left_out:
             print(f"left out: {line}", flush=True)
         print(f"{len(left)} of {len(chosen)} mutants to try", flush=True)
-        for record in campaign.run(tree, reach, left, results, wanted.budget, wanted.seed, wanted.seeds, wanted.jobs):
+        for record in campaign.run(tree, reach, left, untimed, results, wanted.budget, wanted.seed, wanted.seeds, wanted.jobs):
             print(score.line_of(record, reasons), flush=True)
     else:
         present = {m.key for m in tree.mutants}
         chosen = [m for m in chosen if m.key in present]
     done = score.read_results(results)
     judged = score.judge([done[m.key] for m in chosen if m.key in done], reasons)
-    text = score.tables(judged, len(chosen))
+    text = score.tables(judged, chosen)
     print(text)
     if wanted.table:
         score.write_into(pathlib.Path(wanted.table), text)
@@ -95,7 +97,7 @@ def main(arguments):
 
 
 def report_stale(reasons, mutants):
-    stale = score.stale_reasons(reasons, mutants)
+    stale = reasons.stale(mutants)
     for key in stale:
         print(f"harness/mutants/equivalent.txt: no such mutant: {key}", file=sys.stderr)
     return 1 if stale else 0

@@ -2,6 +2,8 @@
 
 import collections
 import json
+import math
+import re
 import statistics
 
 OPERATORS = ["comparison", "logic", "condition", "arithmetic", "constant", "statement", "exchange", "guard", "order", "return"]
@@ -20,32 +22,58 @@ def read_results(path):
     return results
 
 
-def read_reasons(path):
-    """Blocks of a line `key` for each mutant of a reason, and then the reason, indented. Lines that begin with # are comments."""
-    reasons, keys, reason = {}, [], []
-    for number, line in enumerate(path.read_text().splitlines() + ["end"], 1):
-        if line.startswith("#") or not line.strip():
-            continue
-        if line.startswith(" "):
-            if not keys:
-                raise ValueError(f"{path}:{number}: a reason of no mutant")
-            reason.append(line.strip())
-            continue
-        if reason:
-            for key in keys:
-                if key in reasons:
-                    raise ValueError(f"{path}:{number}: a second reason of {key}")
-                reasons[key] = " ".join(reason)
-            keys, reason = [], []
-        keys.append(line.strip())
-    if keys != ["end"]:
-        raise ValueError(f"{path}: no reason of {keys[0]}")
-    return reasons
+class Reasons:
+    """Why mutants are equivalent. Blocks of a line `key` for each mutant of a reason, and then the reason, indented. A field of a key
+    between two slashes is a regular expression: that line is a rule for all mutants that it describes. # begins a comment.
+
+    reasons[key], key in reasons; stale(mutants) are the lines that describe none of them."""
+
+    def __init__(self, path):
+        self.of, self.rules = {}, {}
+        keys, reason = [], []
+        for number, line in enumerate(path.read_text().splitlines() + ["end"], 1):
+            if line.startswith("#") or not line.strip():
+                continue
+            if line.startswith(" "):
+                if not keys:
+                    raise ValueError(f"{path}:{number}: a reason of no mutant")
+                reason.append(line.strip())
+                continue
+            if reason:
+                for key in keys:
+                    if key in self.of:
+                        raise ValueError(f"{path}:{number}: a second reason of {key}")
+                    self.of[key] = " ".join(reason)
+                keys, reason = [], []
+            keys.append(line.strip())
+        if keys != ["end"]:
+            raise ValueError(f"{path}: no reason of {keys[0]}")
+        for key in self.of:
+            fields = key.split(" | ")
+            if any(_is_rule(f) for f in fields):
+                self.rules[key] = re.compile(r" \| ".join(f"(?:{f[1:-1]})" if _is_rule(f) else re.escape(f) for f in fields) + r"( \| #\d+)?")
+
+    def _line_of(self, key):
+        return key if key in self.of and key not in self.rules else next((r for r, rule in self.rules.items() if rule.fullmatch(key)), None)
+
+    def __contains__(self, key):
+        return self._line_of(key) is not None
+
+    def __getitem__(self, key):
+        return self.of[self._line_of(key)]
+
+    def may_name(self, file):
+        names = {key.split(" | ")[0] for key in self.of}
+        return any(re.fullmatch(n[1:-1], file) if _is_rule(n) else n == file for n in names)
+
+    def stale(self, mutants):
+        present = {m.key for m in mutants}
+        return [line for line in self.of
+                if (not any(self.rules[line].fullmatch(k) for k in present) if line in self.rules else line not in present)]
 
 
-def stale_reasons(reasons, mutants):
-    present = {m.key for m in mutants}
-    return [key for key in reasons if key not in present]
+def _is_rule(field):
+    return len(field) > 2 and field[0] == "/" and field[-1] == "/"
 
 
 def judge(records, reasons):
@@ -73,8 +101,27 @@ def _row(name, records):
 _HEAD = "| tried | killed | survived | equivalent | killed of those that are not equivalent |\n|---|---|---|---|---|---|"
 
 
+def interval(records, population):
+    """The share of killed ones among those that are not equivalent, as it is to be expected of the population, and its 95 % interval. Each
+    record stands for its share of its file's and operator's mutants; Wilson's interval with Kish's effective size of such a sample."""
+    whole = collections.Counter((m.file, m.operator) for m in population)
+    tried = collections.Counter((r["file"], r["operator"]) for r in records)
+    real = [r for r in records if r["verdict"] != "equivalent"]
+    weights = [whole[r["file"], r["operator"]] / tried[r["file"], r["operator"]] for r in real]
+    if not real:
+        return None
+    share = sum(w for w, r in zip(weights, real) if r["verdict"] == "killed") / sum(weights)
+    n, z = sum(weights) ** 2 / sum(w * w for w in weights), 1.96
+    middle, half = share + z * z / (2 * n), z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return share, (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
+
+
 def tables(records, population):
-    lines = [f"{len(records)} of {population} mutants tried.", ""]
+    lines = [f"{len(records)} of {len(population)} mutants tried."]
+    found = interval(records, population)
+    if found and len(records) < len(population):
+        lines[0] += f" Of all that are not equivalent {100 * found[0]:.1f} % would be killed (95 % interval: {100 * found[1]:.1f} to {100 * found[2]:.1f} %)."
+    lines.append("")
     for title, field in (("file", "file"), ("operator", "operator")):
         groups = collections.defaultdict(list)
         for record in records:
@@ -94,6 +141,10 @@ def tables(records, population):
         executions = [r.get("median_executions", r["found_in"]) for r in mine if r.get("median_executions", r["found_in"])]
         found = f"{statistics.median(executions):g}" if executions else ""
         lines.append(f"| {technique} | {len(mine)} | {how['failed']} | {how['crashed']} | {how['watchdog']} | {seconds:.2f} | {found} |")
+    reasons = collections.Counter(r["reason"] for r in records if r["verdict"] == "equivalent")
+    if reasons:
+        lines += ["", "| equivalent mutants | because |", "|---|---|"]
+        lines += [f"| {count} | {reason.replace('|', '&#124;')} |" for reason, count in reasons.most_common()]
     survivors = [r for r in records if r["verdict"] == "survived"]
     if survivors:
         lines += ["", "Survivors:", ""]
