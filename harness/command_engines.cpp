@@ -11,11 +11,14 @@
 #include <memory>
 #include <optional>
 
+#include "harness/campaign.h"
+#include "harness/campaign_option.h"
 #include "harness/commands.h"
 #include "harness/progress.h"
 #include "harness/scratch.h"
 #include "harness/servers/server_claims.h"
 #include "harness/servers/server_table.h"
+#include "harness/verify_json.h"
 
 namespace touchstone::harness {
 namespace {
@@ -28,8 +31,17 @@ struct Arguments {
   std::string table;
   std::string seed;
   int rounds = 5;
+  CampaignOptions campaign;
   bool json = false;
   bool list = false;
+};
+
+/// Rows are dealt out to the shards of a campaign in the order of the table.
+struct Part {
+  Shard shard;
+  std::uint64_t next_row = 0;
+
+  bool takes_next() { return shard.takes(next_row++); }
 };
 
 int wrong_usage(const std::string& message) {
@@ -55,19 +67,41 @@ std::optional<std::pair<std::string, std::string>> around_marks(const std::strin
   return std::pair(text.substr(0, begin + std::string(kBegin).size()), text.substr(end));
 }
 
-std::vector<ServerRow> measure(const ServerKind& kind, Seed seed, int rounds, Progress& progress) {
+std::vector<ServerRow> measure(const ServerKind& kind, Seed seed, int rounds, Part& part,
+                               Progress& progress) {
+  std::vector<ServerLevel> levels;
+  for (const auto& level : kind.levels)
+    if (part.takes_next()) levels.push_back(level);
+  if (levels.empty()) return {};
   const Scratch scratch;
   const auto directory = std::filesystem::path(scratch.path()) / "server";
   std::filesystem::create_directories(directory);
   progress.show(kind.name + " starts");
   const auto server = kind.start(directory);
   std::vector<ServerRow> rows;
-  for (const auto& level : kind.levels) {
+  for (const auto& level : levels) {
     progress.show(fmt::format("{}: {}", kind.name, level.name));
     rows.push_back(measure_level(*server, kind, level, seed, rounds));
   }
   progress.clear();
   return rows;
+}
+
+/// A measurement refutes nothing: what it saw is a note.
+ClaimReport claim_of(const ServerRow& row) {
+  return {.claim = row.server + ": " + row.level.name,
+          .promise = row.level.documented,
+          .technique = "measured",
+          .replay_class = ReplayClass::workload,
+          .verdict = ClaimVerdict::held,
+          .tried = {.rounds = static_cast<std::uint64_t>(row.rounds), .operations = row.operations},
+          .notes = {to_json(row)}};
+}
+
+CampaignKey key_of(const Arguments& arguments, Seed seed) {
+  std::string options = fmt::format("--rounds {}", arguments.rounds);
+  for (const auto& server : arguments.servers) options += " --server " + server;
+  return {.command = "engines", .seed = seed.text(), .subject = "servers", .options = options};
 }
 
 int run(const Arguments& arguments) {
@@ -91,20 +125,31 @@ int run(const Arguments& arguments) {
   if (!arguments.table.empty() && !(page = around_marks(arguments.table)))
     return wrong_usage(fmt::format("--table \"{}\": has no lines {} and {}", arguments.table,
                                    std::string(kBegin, 25), std::string(kEnd, 23)));
+  const auto shard = shard_of(arguments.campaign, !arguments.seed.empty());
+  if (const auto* wrong = std::get_if<ShardError>(&shard)) return wrong_usage(wrong->what);
+  Part part{std::get<Shard>(shard)};
+  if (page && !part.shard.whole())
+    return wrong_usage(fmt::format("--table \"{}\": shard {} has only some of its rows", arguments.table,
+                                   part.shard.text()));
   const Seed seed = Seed::of_process();
   std::string table = server_table_head();
-  if (!arguments.json) fmt::print("seed {}\n{}", seed.text(), table);
+  if (!arguments.json) fmt::print("seed {}\n{}{}", seed.text(), part.shard.announced(), table);
   Progress progress(stderr);
   try {
+    std::optional<CampaignResults> results;
+    if (!arguments.campaign.results.empty())
+      results.emplace(arguments.campaign.results, key_of(arguments, seed), part.shard);
     for (const auto& kind : catalogue.kinds) {
       const auto& wanted = arguments.servers;
       if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), kind.word) == wanted.end()) continue;
-      for (const auto& row : measure(kind, seed, arguments.rounds, progress)) {
+      for (const auto& row : measure(kind, seed, arguments.rounds, part, progress)) {
+        if (results) results->add(row.server + ": " + row.level.name, json_of(claim_of(row)));
         table += to_markdown(row);
         fmt::print("{}", arguments.json ? to_json(row) + "\n" : to_markdown(row));
         std::fflush(stdout);
       }
     }
+    if (results) results->finish();
   } catch (const std::runtime_error& why) {
     progress.clear();
     fmt::print(stderr, "touchstone engines: {}\n", why.what());
@@ -133,6 +178,7 @@ void add_engines_command(CLI::App& app, int& exit_status) {
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
   command->add_option("--seed", arguments->seed, "of every draw");
+  add_campaign_options(*command, arguments->campaign);
   command->add_option("--table", arguments->table, "write the table into this page, between its marks");
   command->add_flag("--json", arguments->json, "one JSON object a line");
   command->add_flag("--list", arguments->list, "name the servers and stop");

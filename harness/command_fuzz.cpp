@@ -5,18 +5,25 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <memory>
-#include <optional>
+#include <stdexcept>
 #include <string>
 
+#include "harness/campaign.h"
+#include "harness/campaign_option.h"
 #include "harness/commands.h"
 #include "harness/duration_option.h"
 #include "harness/failure_report.h"
 #include "harness/fuzzing/fuzzer.h"
 #include "harness/progress.h"
 #include "harness/seed.h"
+#include "harness/verify_json.h"
 
 namespace touchstone::harness {
 namespace {
@@ -26,6 +33,7 @@ using fuzzing::FuzzOptions;
 using fuzzing::FuzzReport;
 
 struct Arguments {
+  CampaignOptions campaign;
   std::string time;
   std::string seed;
   std::string corpus;
@@ -36,13 +44,11 @@ struct Arguments {
 };
 
 constexpr std::chrono::minutes kUsualTime{1};
+constexpr std::chrono::seconds kKeepEvery{20};
+constexpr const char* kSubject = "reference";
+constexpr const char* kClaim = "fuzz";
 
 volatile std::sig_atomic_t g_interrupted = 0;  // NOLINT(readability-identifier-naming)
-
-int wrong_usage(const std::string& message) {
-  fmt::print(stderr, "touchstone fuzz: {}\n", message);
-  return kExitUsage;
-}
 
 /// The libFuzzer binary beside this one, where the build has it.
 std::filesystem::path libfuzzer() {
@@ -67,6 +73,11 @@ void print_report(const FuzzReport& report) {
       "{}\n",
       report.failures.empty() ? "nothing found" : "failed", report.executions, report.seconds, report.corpus,
       report.features, report.failures.size(), report.seed.text());
+  fmt::print(
+      "{} classes of schedules; the next execution has a new feature with a chance of at most about {:.2g} "
+      "(Good and "
+      "Turing)\n",
+      report.schedules, report.chance_of_new());
   for (const FuzzFailure& failure : report.failures)
     fmt::print("  {:>6} times, first in execution {}{}: {}\n", failure.times, failure.first,
                failure.known ? ", known from an earlier run" : "", failure.signature);
@@ -74,23 +85,85 @@ void print_report(const FuzzReport& report) {
     fmt::print("interrupted; the corpus is kept, and the same command goes on from it\n");
 }
 
-int run(const Arguments& arguments) {
+/// A campaign's results: every failure is a claim of its own, so that merging shards counts a signature once.
+class Results {
+ public:
+  Results(const CampaignOptions& campaign, const CampaignKey& key, const Shard& shard)
+      : results_(campaign.results.empty() ? nullptr
+                                          : std::make_unique<CampaignResults>(campaign.results, key, shard)) {
+  }
+
+  void found(const FuzzFailure& failure) {
+    if (!results_) return;
+    std::ifstream scenario(failure.directory / "scenario.txt");
+    ClaimReport claim{
+        .claim = failure.directory.filename().string(),
+        .promise = failure.signature,
+        .technique = kClaim,
+        .replay_class = ReplayClass::exact,
+        .verdict = ClaimVerdict::violated,
+        .tried = {},
+        .reason = failure.message + "\n" + std::string{std::istreambuf_iterator<char>(scenario), {}},
+        .replay = failure.replay};
+    results_->add(claim.claim, json_of(claim));
+  }
+
+  /// What was tried by now: a shard that is killed loses only what it tried since.
+  void tried(const FuzzReport& report) {
+    if (!results_) return;
+    ClaimReport claim{.claim = kClaim,
+                      .promise = "every case keeps every promise, but for failures that are listed",
+                      .technique = "scenarios and schedules",
+                      .replay_class = ReplayClass::exact,
+                      .verdict = ClaimVerdict::held,
+                      .tried = {.schedules = report.executions},
+                      .seconds = report.seconds,
+                      .sampled = {{"features", report.looked_at, report.features,
+                                   std::min<std::uint64_t>(report.features_once, report.looked_at)}}};
+    results_->add(claim.claim, json_of(claim));
+    kept_ = std::chrono::steady_clock::now();
+  }
+
+  void going_on(const FuzzReport& report) {
+    if (std::chrono::steady_clock::now() - kept_ > kKeepEvery) tried(report);
+  }
+
+  void finish(const FuzzReport& report) {
+    for (const FuzzFailure& failure : report.failures)
+      if (failure.known) found(failure);
+    tried(report);
+    if (results_ && !report.interrupted) results_->finish();
+  }
+
+ private:
+  std::unique_ptr<CampaignResults> results_;
+  std::chrono::steady_clock::time_point kept_ = std::chrono::steady_clock::now();
+};
+
+/// What is wrong with the words, before anything runs.
+struct Refused {
+  std::string message;
+};
+
+FuzzOptions options_of(const Arguments& arguments) {
   FuzzOptions options;
   if (!arguments.time.empty()) {
     options.time = parse_duration(arguments.time);
     if (!options.time)
-      return wrong_usage(
-          fmt::format("--time \"{}\": expected a time such as 30s, 10m or 500ms", arguments.time));
+      throw Refused{fmt::format("--time \"{}\": expected a time such as 30s, 10m or 500ms", arguments.time)};
   }
   if (arguments.executions != 0) options.executions = arguments.executions;
   if (!options.time && !options.executions) options.time = kUsualTime;
   if (!arguments.seed.empty()) {
     const auto seed = Seed::parse(arguments.seed);
     if (!seed)
-      return wrong_usage(fmt::format(
-          "--seed \"{}\": expected 0x and up to 16 hex digits, or a decimal number", arguments.seed));
+      throw Refused{fmt::format("--seed \"{}\": expected 0x and up to 16 hex digits, or a decimal number",
+                                arguments.seed)};
     Seed::set_of_process(*seed);
   }
+  const auto shard = shard_of(arguments.campaign, !arguments.seed.empty());
+  if (const auto* wrong = std::get_if<ShardError>(&shard)) throw Refused{wrong->what};
+  options.shard = std::get<Shard>(shard);
   options.seed = Seed::of_process();
   options.jobs = arguments.jobs;
   options.out = arguments.out;
@@ -98,27 +171,55 @@ int run(const Arguments& arguments) {
       arguments.corpus.empty() ? options.out / "corpus" : std::filesystem::path(arguments.corpus);
   options.tool = path_of_this_binary();
   options.libfuzzer = libfuzzer();
-  Progress progress(stderr);
+  return options;
+}
+
+/// All that decides what is tried. (The time does not: it decides how much.)
+CampaignKey key_of(const Arguments& arguments, const FuzzOptions& options) {
+  return {.command = kClaim,
+          .seed = options.seed.text(),
+          .subject = kSubject,
+          .options =
+              fmt::format("--jobs {}{}", options.jobs,
+                          options.executions ? fmt::format(" --executions {}", arguments.executions) : "")};
+}
+
+FuzzReport run(const Arguments& arguments, FuzzOptions options, Progress& progress) {
+  g_interrupted = 0;
+  auto* const before = std::signal(SIGINT, [](int) { g_interrupted = 1; });
+  options.interrupted = [] { return g_interrupted != 0; };
+  Results results(arguments.campaign, key_of(arguments, options), options.shard);
+  if (!arguments.json) {
+    fmt::print("seed {}\n{}", options.seed.text(), options.shard.announced());
+    std::fflush(stdout);
+  }
   options.progress = [&](const FuzzReport& now) {
     progress.show(fmt::format("{} executions, {:.0f}/s, {:.0f} s, {} cases, {} features, {} failures",
                               now.executions,
                               static_cast<double>(now.executions) / std::max(now.seconds, 1e-9), now.seconds,
                               now.corpus, now.features, now.failures.size()));
+    results.going_on(now);
   };
-  if (!arguments.json) {
-    fmt::print("seed {}\n", options.seed.text());
-    std::fflush(stdout);
-    options.found = [&](const FuzzFailure& failure) {
-      progress.clear();
-      print_failure(failure);
-    };
-  }
-  g_interrupted = 0;
-  auto* const before = std::signal(SIGINT, [](int) { g_interrupted = 1; });
-  options.interrupted = [] { return g_interrupted != 0; };
+  options.found = [&](const FuzzFailure& failure) {
+    results.found(failure);
+    progress.clear();
+    if (!arguments.json) print_failure(failure);
+  };
+  FuzzReport report = fuzzing::fuzz(options);
+  std::signal(SIGINT, before);
+  results.finish(report);
+  return report;
+}
+
+int run(const Arguments& arguments) {
+  Progress progress(stderr);
+  const auto refuse = [&](const std::string& message, int status) {
+    progress.clear();
+    fmt::print(stderr, "touchstone fuzz: {}\n", message);
+    return status;
+  };
   try {
-    const FuzzReport report = fuzzing::fuzz(options);
-    std::signal(SIGINT, before);
+    const FuzzReport report = run(arguments, options_of(arguments), progress);
     progress.clear();
     if (arguments.json) {
       fmt::print("{}\n", to_json(report));
@@ -126,14 +227,12 @@ int run(const Arguments& arguments) {
       print_report(report);
     }
     return report.exit_status();
+  } catch (const Refused& refused) {
+    return refuse(refused.message, kExitUsage);
   } catch (const fuzzing::MalformedCase& malformed) {
-    progress.clear();
-    fmt::print(stderr, "touchstone fuzz: {}\n", malformed.what());
-    return kExitMalformed;
-  } catch (const std::filesystem::filesystem_error& why) {
-    progress.clear();
-    fmt::print(stderr, "touchstone fuzz: {}\n", why.what());
-    return kExitCannotWrite;
+    return refuse(malformed.what(), kExitMalformed);
+  } catch (const std::runtime_error& why) {
+    return refuse(why.what(), kExitCannotWrite);
   }
 }
 
@@ -155,6 +254,7 @@ void add_fuzz_command(CLI::App& app, int& exit_status) {
   command->add_option("--jobs", arguments->jobs, "processes side by side")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
+  add_campaign_options(*command, arguments->campaign);
   command->add_flag("--json", arguments->json, "last line of output: the result as JSON");
   command->callback([arguments, &exit_status] { exit_status = run(*arguments); });
 }

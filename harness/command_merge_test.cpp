@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
 
 #include "harness/tool_run.h"
@@ -109,6 +110,28 @@ TEST_F(MergeCommand, SumsWhatShardsOfAnExplorationSampled) {
   EXPECT_EQ(claim.at("sampled").at(0).at("executions"), 101);
   EXPECT_EQ(run_shell("'" TOUCHSTONE_TOOL "' explore --builtin cas-2x1 --seed 5 --shard 1/2").status, 64)
       << "a tree is not divided";
+}
+
+// The danger: a command that comes later draws from a seed and cannot be divided.
+TEST_F(MergeCommand, GoesWithEveryCommandThatTakesASeed) {
+  const std::string listed =
+      run_shell("'" TOUCHSTONE_TOOL "' --help | sed -n '/^Subcommands:/,$s/^  \\([a-z][a-z]*\\) .*/\\1/p'")
+          .output;
+  std::istringstream commands(listed);
+  std::string seeded;
+  for (std::string command; commands >> command;) {
+    const std::string help = run_shell("'" TOUCHSTONE_TOOL "' " + command + " --help").output;
+    if (help.find("--seed") == std::string::npos) continue;
+    seeded += command + " ";
+    EXPECT_NE(help.find("--shard"), std::string::npos) << command;
+    EXPECT_NE(help.find("--results"), std::string::npos) << command;
+    EXPECT_EQ(run_shell("'" TOUCHSTONE_TOOL "' " + command + " --seed 1 --shard 3/2 " +
+                        (command == "explore" ? "--builtin cas-2x1" : ""))
+                  .status,
+              64)
+        << command;
+  }
+  EXPECT_EQ(seeded, "engines explore fuzz verify ");
 }
 
 TEST_F(MergeCommand, JoinsWhatASlurmArrayRan) {

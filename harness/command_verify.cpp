@@ -122,10 +122,7 @@ class Run {
                                    .options = options_text(arguments_)},
                        options_.shard);
     if (arguments_.json) return;
-    const Shard& shard = options_.shard;
-    const std::string by = shard.source.empty() ? "" : " by " + shard.source;
-    fmt::print("seed {}\n{}{}", options_.seed.text(),
-               shard.whole() ? "" : fmt::format("shard {}{}\n", shard.text(), by), table_head());
+    fmt::print("seed {}\n{}{}", options_.seed.text(), options_.shard.announced(), table_head());
     std::fflush(stdout);
   }
 

@@ -122,6 +122,11 @@ std::string Shard::text() const {
   return fmt::format("{}/{}", index + 1, count);
 }
 
+std::string Shard::announced() const {
+  if (whole()) return "";
+  return fmt::format("shard {}{}\n", text(), source.empty() ? "" : " by " + source);
+}
+
 ChosenShard choose_shard(std::string_view option, const Environment& environment) {
   const Environment own = [](const char* name) -> const char* { return std::getenv(name); };
   try {

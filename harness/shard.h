@@ -37,6 +37,9 @@ struct Shard {
 
   /// "2/8": counted from 1, as the option is.
   std::string text() const;
+
+  /// The line that says which shard this is and who chose it; empty for the whole.
+  std::string announced() const;
 };
 
 struct ShardError {

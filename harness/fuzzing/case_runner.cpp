@@ -11,7 +11,6 @@
 #include "harness/explore/history.h"
 #include "harness/explore/replay.h"
 #include "harness/explore/shrink.h"
-#include "harness/explore/trace.h"
 #include "harness/history_jsonl.h"
 
 namespace touchstone::harness::fuzzing {
@@ -111,6 +110,10 @@ CaseResult CaseRunner::run(const FuzzCase& it, DecisionLog* log) {
     result.message = outcome.failure->message;
   }
   return result;
+}
+
+std::uint64_t CaseRunner::class_of_schedule() {
+  return settings_.weak_memory ? hasher_.graph_hash(scheduler_) : hasher_.hash(scheduler_);
 }
 
 FuzzCase CaseRunner::concrete(const FuzzCase& it) const {

@@ -21,6 +21,7 @@
 #include <string>
 
 #include "harness/explore/explorer.h"
+#include "harness/explore/trace.h"
 #include "harness/fuzzing/fuzz_case.h"
 #include "harness/fuzzing/schedule_coverage.h"
 
@@ -62,6 +63,9 @@ class CaseRunner {
  public:
   CaseResult run(const FuzzCase& it, DecisionLog* log = nullptr);
 
+  /// Of the execution that has just run: equal for equivalent schedules, and for few others.
+  std::uint64_t class_of_schedule();
+
   /// Of the execution that has just run.
   FuzzCase concrete(const FuzzCase& it) const;
 
@@ -78,6 +82,7 @@ class CaseRunner {
   explore::Settings settings_;  // of the last execution: the scheduler refers to them
   explore::ScenarioCounts counts_;
   ScheduleCoverage coverage_;
+  explore::TraceHasher hasher_;
 };
 
 /// The message without what is only of this execution.

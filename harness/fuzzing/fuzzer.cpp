@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "harness/explore/class_counts.h"
 #include "harness/fuzzing/children.h"
 #include "harness/fuzzing/corpus.h"
 #include "harness/fuzzing/explanation.h"
@@ -22,6 +23,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kSaveEvery{10};
+constexpr std::string_view kShard = "shard-";
 constexpr std::uint64_t kRound = 1'000;    // executions
 constexpr std::size_t kMostExplained = 6;  // of one claim, whatever its locations
 constexpr std::size_t kMostTries = 3 * kMostExplained;
@@ -31,15 +33,14 @@ class Fuzzer {
   explicit Fuzzer(const FuzzOptions& options)
       : options_(options),
         began_(Clock::now()),
-        until_(options.time ? began_ + std::chrono::duration_cast<Clock::duration>(*options.time)
+        until_(options.time ? began_ + std::chrono::duration_cast<Clock::duration>(own_time(options))
                             : Clock::time_point::max()),
-        corpus_(options.corpus),
-        explainer_(options.out, options.tool),
+        out_(folder_of(options.shard, options.out)),
+        corpus_(options.corpus.empty() ? "" : folder_of(options.shard, options.corpus)),
+        explainer_(out_, options.tool),
         progress_(options.jobs) {
     report_.seed = options.seed;
-    own_until_ = until_;
-    if (!options.libfuzzer.empty() && options.time)
-      own_until_ = began_ + std::chrono::duration_cast<Clock::duration>(*options.time) / 4 * 3;
+    if (options.executions) own_executions_ = share_of(*options.executions);
   }
 
   FuzzReport run() {
@@ -54,20 +55,33 @@ class Fuzzer {
   }
 
  private:
+  /// libFuzzer has the last quarter.
+  static std::chrono::nanoseconds own_time(const FuzzOptions& options) {
+    return options.libfuzzer.empty() ? *options.time : *options.time / 4 * 3;
+  }
+
   bool interrupted() {
     if (options_.interrupted && options_.interrupted()) report_.interrupted = true;
     return report_.interrupted;
   }
 
   bool ended() {
-    const bool enough = options_.executions && report_.executions >= *options_.executions;
-    return enough || Clock::now() >= own_until_ || interrupted();
+    const bool enough = own_executions_ && report_.executions >= *own_executions_;
+    return enough || Clock::now() >= until_ || interrupted();
+  }
+
+  /// Of `all` executions those in the rounds that this shard takes.
+  std::uint64_t share_of(std::uint64_t all) const {
+    const std::uint64_t cycle = kRound * options_.shard.count;
+    const std::uint64_t begin = kRound * options_.shard.index;
+    const std::uint64_t rest = all % cycle;
+    return all / cycle * kRound + (rest > begin ? std::min(rest - begin, kRound) : 0);
   }
 
   /// What earlier runs have found.
   void read_known() {
     std::error_code none;
-    for (const auto& entry : std::filesystem::directory_iterator(options_.out, none)) {
+    for (const auto& entry : std::filesystem::directory_iterator(out_, none)) {
       std::ifstream file(entry.path() / "signature.txt");
       FuzzFailure failure;
       if (!std::getline(file, failure.signature)) continue;
@@ -81,14 +95,32 @@ class Fuzzer {
     }
   }
 
+  static std::vector<std::filesystem::path> cases_in(const std::filesystem::path& directory) {
+    std::vector<std::filesystem::path> files;
+    for (const auto& entry : std::filesystem::directory_iterator(directory))
+      if (entry.is_regular_file() && entry.path().extension() == ".txt") files.push_back(entry.path());
+    std::sort(files.begin(), files.end());
+    return files;
+  }
+
+  /// A shard's own, or, of the whole, those of all shards.
+  std::vector<std::filesystem::path> further_folders() const {
+    if (!options_.shard.whole()) return {folder_of(options_.shard, options_.corpus)};
+    std::vector<std::filesystem::path> folders;
+    for (const auto& entry : std::filesystem::directory_iterator(options_.corpus))
+      if (entry.is_directory() && entry.path().filename().string().starts_with(kShard))
+        folders.push_back(entry.path());
+    std::sort(folders.begin(), folders.end());
+    return folders;
+  }
+
   /// Runs the cases of the directory, so that their features are known again.
   void read_corpus() {
     if (options_.corpus.empty()) return;
-    std::filesystem::create_directories(options_.corpus);
-    std::vector<std::filesystem::path> files;
-    for (const auto& entry : std::filesystem::directory_iterator(options_.corpus))
-      if (entry.is_regular_file() && entry.path().extension() == ".txt") files.push_back(entry.path());
-    std::sort(files.begin(), files.end());
+    std::filesystem::create_directories(folder_of(options_.shard, options_.corpus));
+    std::vector<std::filesystem::path> files = cases_in(options_.corpus);
+    for (const auto& folder : further_folders())
+      for (auto& file : cases_in(folder)) files.push_back(std::move(file));
     std::vector<FuzzCase> cases;
     for (const auto& path : files) {
       std::ifstream file(path, std::ios::binary);
@@ -118,13 +150,14 @@ class Fuzzer {
   }
 
   void round() {
-    std::uint64_t left = options_.executions ? *options_.executions - report_.executions : ~std::uint64_t{0};
+    std::uint64_t left = own_executions_ ? *own_executions_ - report_.executions : ~std::uint64_t{0};
+    const std::uint64_t number = report_.rounds * options_.shard.count + options_.shard.index;
     std::vector<RoundPlan> plans;
     for (std::size_t job = 0; job < options_.jobs && left != 0; ++job) {
       const std::uint64_t executions = std::min(left, kRound);
       left -= executions;
-      plans.push_back({options_.seed.derive(fmt::format("round {} of job {}", report_.rounds, job)),
-                       executions, std::nullopt, own_until_});
+      plans.push_back({options_.seed.derive(fmt::format("round {} of job {}", number, job)), executions,
+                       std::nullopt, until_});
     }
     ++report_.rounds;
     std::vector<std::function<std::string()>> children;
@@ -166,9 +199,20 @@ class Fuzzer {
   void take(RoundResult result) {
     const std::uint64_t before = report_.executions;
     report_.executions += result.executions;
+    report_.looked_at += result.executions;
+    for (const std::uint64_t schedule : result.schedules) schedules_.add(schedule);
+    for (const Feature feature : result.once) seen(feature, 1);
+    for (const Feature feature : result.often) seen(feature, 2);
     for (auto& kept : result.kept) corpus_.add(std::move(kept.it), kept.features);
     for (const auto& failed : result.failed)
       explain(failed.it, failed.claim, before + failed.execution, result.times[failed.claim]);
+  }
+
+  void seen(Feature feature, std::uint8_t times) {
+    std::uint8_t& known = times_seen_[feature];
+    report_.features_once -= known == 1 ? 1 : 0;
+    known = static_cast<std::uint8_t>(std::min(known + times, 2));
+    report_.features_once += known == 1 ? 1 : 0;
   }
 
   void fatal(const FuzzCase& it, const std::string& how) {
@@ -216,7 +260,12 @@ class Fuzzer {
 
   void use_libfuzzer() {
     const LibFuzzerRun found =
-        run_libfuzzer(options_.libfuzzer, options_.corpus, options_.out / "libfuzzer", options_.seed, until_);
+        run_libfuzzer({.binary = options_.libfuzzer,
+                       .corpus = folder_of(options_.shard, options_.corpus),
+                       .work = out_ / "libfuzzer",
+                       .seed = options_.seed.derive("libFuzzer " + options_.shard.text()),
+                       .time = std::chrono::ceil<std::chrono::seconds>(*options_.time / 4),
+                       .interrupted = [this] { return interrupted(); }});
     report_.executions += found.executions;
     run_kept(found.cases);
     show();
@@ -226,6 +275,7 @@ class Fuzzer {
     report_.seconds = std::chrono::duration<double>(Clock::now() - began_).count();
     report_.corpus = corpus_.size();
     report_.features = corpus_.features();
+    report_.schedules = schedules_.classes();
     report_.failures.clear();
     for (const auto& [signature, failure] : failures_) {
       if (failure.times != 0) report_.failures.push_back(failure);
@@ -253,17 +303,25 @@ class Fuzzer {
   const FuzzOptions& options_;
   const Clock::time_point began_;
   const Clock::time_point until_;
-  Clock::time_point own_until_;
+  std::optional<std::uint64_t> own_executions_;
+  const std::filesystem::path out_;
   Clock::time_point saved_ = Clock::now();
   Corpus corpus_;
   Explainer explainer_;
   SharedProgress progress_;
   FuzzReport report_;
-  std::map<std::string, FuzzFailure> failures_;  // by signature
+  explore::ClassCounts schedules_;
+  std::vector<std::uint8_t> times_seen_ = std::vector<std::uint8_t>(kFeatures);  // by feature: 0, 1, more
+  std::map<std::string, FuzzFailure> failures_;                                  // by signature
   std::map<std::string, Claim> claims_;
 };
 
 }  // namespace
+
+std::filesystem::path folder_of(const Shard& shard, const std::filesystem::path& directory) {
+  if (shard.whole()) return directory;
+  return directory / fmt::format("{}{:04}-of-{:04}", kShard, shard.index + 1, shard.count);
+}
 
 FuzzReport fuzz(const FuzzOptions& options) {
   return Fuzzer(options).run();
@@ -280,9 +338,14 @@ std::string to_json(const FuzzReport& report) {
                         {"artifact", it.directory.string()},
                         {"replay", it.replay}});
   }
-  const nlohmann::ordered_json all = {{"seed", report.seed.text()},  {"executions", report.executions},
-                                      {"seconds", report.seconds},   {"corpus", report.corpus},
-                                      {"features", report.features}, {"interrupted", report.interrupted},
+  const nlohmann::ordered_json all = {{"seed", report.seed.text()},
+                                      {"executions", report.executions},
+                                      {"seconds", report.seconds},
+                                      {"corpus", report.corpus},
+                                      {"features", report.features},
+                                      {"schedules", report.schedules},
+                                      {"chance_of_new", report.chance_of_new()},
+                                      {"interrupted", report.interrupted},
                                       {"failures", failures}};
   return all.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }

@@ -13,6 +13,9 @@
 // Z2  One artifact directory for each signature (case_runner.h), with a replay line of class exact. A signature that an earlier run
 //     left there is known: counted, not explained again.
 //
+// Z3  Of a campaign, a shard does the rounds that it takes, and its share of `executions`. It starts from the corpus too, and what it adds,
+//     there and in `out`, is in folders of its own (folder_of): no shard sees another one's. A run of the whole reads these folders too.
+//
 // Thread safety: one thread, in a process that has only one. Errors: MalformedCase; std::filesystem::filesystem_error, std::runtime_error.
 
 #include <chrono>
@@ -26,6 +29,7 @@
 
 #include "harness/replay.h"
 #include "harness/seed.h"
+#include "harness/shard.h"
 
 namespace touchstone::harness::fuzzing {
 
@@ -51,8 +55,17 @@ struct FuzzReport {
   double seconds = 0;
   std::size_t corpus = 0;
   std::size_t features = 0;
+  std::uint64_t looked_at = 0;        ///< executions without libFuzzer's, which tells of none
+  std::size_t features_once = 0;      ///< that one of these had
+  std::uint64_t schedules = 0;        ///< classes of equivalent ones; from a million on no more are counted
   std::vector<FuzzFailure> failures;  ///< those that were seen in this run
   bool interrupted = false;
+
+  /// At most about the chance that the next execution has a feature that none had: it has so many of them (Good and Turing).
+  double chance_of_new() const {
+    return looked_at <= features_once ? 1.0
+                                      : static_cast<double>(features_once) / static_cast<double>(looked_at);
+  }
 
   int exit_status() const { return failures.empty() ? 0 : 1; }
 };
@@ -64,13 +77,17 @@ struct FuzzOptions {
   std::size_t jobs = 1;
   std::filesystem::path corpus;
   std::filesystem::path out;  ///< where the artifact directories are made
-  std::string tool;           ///< how replay lines call it
+  Shard shard = {};
+  std::string tool;  ///< how replay lines call it
   std::filesystem::path libfuzzer =
       {};  ///< a binary of scenario_fuzz, which then has the last quarter of the time
   std::function<void(const FuzzReport&)> progress = {};
   std::function<void(const FuzzFailure&)> found = {};
   std::function<bool()> interrupted = {};
 };
+
+/// Where a shard keeps what it finds: "out/shard-0002-of-0008"; of the whole: `directory` itself.
+std::filesystem::path folder_of(const Shard& shard, const std::filesystem::path& directory);
 
 FuzzReport fuzz(const FuzzOptions& options);
 

@@ -6,11 +6,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
+#include <csignal>
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <thread>
 
 #include "harness/fuzzing/generate.h"
 
@@ -20,7 +21,9 @@ namespace {
 
 constexpr std::string_view kUnits = "stat::number_of_executed_units:";
 
-void run_to_its_end(std::vector<std::string> words, const std::filesystem::path& log) {
+/// An interrupted one is interrupted, too: it ends with its numbers.
+void run_to_its_end(std::vector<std::string> words, const std::filesystem::path& log,
+                    const std::function<bool()>& interrupted) {
   std::vector<char*> pointers;
   for (std::string& word : words) pointers.push_back(word.data());
   pointers.push_back(nullptr);
@@ -32,8 +35,11 @@ void run_to_its_end(std::vector<std::string> words, const std::filesystem::path&
     ::execv(pointers.front(), pointers.data());
     ::_exit(127);
   }
+  if (child < 0) return;
   int status = 0;
-  while (child > 0 && ::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  for (bool told = false; ::waitpid(child, &status, WNOHANG) == 0;) {
+    if (!told && interrupted && interrupted()) told = ::kill(child, SIGINT) == 0;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
 }
 
@@ -53,27 +59,23 @@ std::uint64_t units_in(const std::string& log) {
 
 }  // namespace
 
-LibFuzzerRun run_libfuzzer(const std::filesystem::path& binary, const std::filesystem::path& corpus,
-                           const std::filesystem::path& work, Seed seed,
-                           std::chrono::steady_clock::time_point until) {
-  const auto left =
-      std::chrono::duration_cast<std::chrono::seconds>(until - std::chrono::steady_clock::now()).count();
-  if (left < 1) return {};
-  std::filesystem::remove_all(work);
-  const auto fresh = work / "fresh";
+LibFuzzerRun run_libfuzzer(const LibFuzzerPlan& plan) {
+  std::filesystem::remove_all(plan.work);
+  const auto fresh = plan.work / "fresh";
   std::filesystem::create_directories(fresh);
-  std::vector<std::string> words = {binary.string(),
-                                    fmt::format("-max_total_time={}", left),
-                                    fmt::format("-seed={}", static_cast<std::uint32_t>(seed.value() | 1)),
-                                    fmt::format("-artifact_prefix={}/", fresh.string()),
-                                    "-print_final_stats=1",
-                                    "-timeout=20",
-                                    "-max_len=8192",
-                                    fresh.string()};
-  if (!corpus.empty()) words.push_back(corpus.string());
-  run_to_its_end(words, work / "log");
+  std::vector<std::string> words = {
+      plan.binary.string(),
+      fmt::format("-max_total_time={}", plan.time.count()),
+      fmt::format("-seed={}", static_cast<std::uint32_t>(plan.seed.value() | 1)),
+      fmt::format("-artifact_prefix={}/", fresh.string()),
+      "-print_final_stats=1",
+      "-timeout=20",
+      "-max_len=8192",
+      fresh.string()};
+  if (!plan.corpus.empty()) words.push_back(plan.corpus.string());
+  run_to_its_end(std::move(words), plan.work / "log", plan.interrupted);
   LibFuzzerRun run;
-  run.executions = units_in(contents(work / "log"));
+  run.executions = units_in(contents(plan.work / "log"));
   std::vector<std::filesystem::path> files;
   for (const auto& entry : std::filesystem::directory_iterator(fresh)) files.push_back(entry.path());
   std::sort(files.begin(), files.end());
@@ -81,7 +83,7 @@ LibFuzzerRun run_libfuzzer(const std::filesystem::path& binary, const std::files
     const std::string bytes = contents(file);
     run.cases.push_back(decode({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}));
   }
-  std::filesystem::remove_all(work);
+  std::filesystem::remove_all(plan.work);
   return run;
 }
 

@@ -1,6 +1,7 @@
 #include "harness/fuzzing/round.h"
 
 #include <nlohmann/json.hpp>
+#include <unordered_map>
 
 #include "harness/fuzzing/generate.h"
 
@@ -18,6 +19,8 @@ class Gathering {
   void run(const FuzzCase& it) {
     const CaseResult result = runner_.run(it);
     ++executions_;
+    schedules_.push_back(runner_.class_of_schedule());
+    for (const Feature feature : result.features) ++times_seen_[feature];
     if (result.failed) {
       failed(it, result);
     } else if (corpus_.wants(size_of(it), result.features)) {
@@ -32,8 +35,10 @@ class Gathering {
   void next_would_be(const FuzzCase& it) { next_ = to_text(it); }
 
   std::string told() const {
-    return json{
-        {"executions", executions_}, {"kept", kept_}, {"failed", failed_}, {"times", times_}, {"next", next_}}
+    std::vector<Feature> once, often;
+    for (const auto& [feature, times] : times_seen_) (times == 1 ? once : often).push_back(feature);
+    return json{{"executions", executions_}, {"kept", kept_}, {"failed", failed_}, {"times", times_},
+                {"schedules", schedules_},   {"once", once},  {"often", often},    {"next", next_}}
         .dump(-1, ' ', false, json::error_handler_t::replace);
   }
 
@@ -50,6 +55,8 @@ class Gathering {
   json kept_ = json::array();
   json failed_ = json::array();
   std::map<std::string, std::uint64_t> times_;
+  std::vector<std::uint64_t> schedules_;
+  std::unordered_map<Feature, std::uint32_t> times_seen_;
   std::string next_;
 };
 
@@ -105,6 +112,9 @@ RoundResult parse_round(const std::string& text) {
   for (const json& it : told.at("failed"))
     result.failed.push_back({case_of(it.at("case")), it.at("claim"), it.at("execution")});
   result.times = told.at("times").get<std::map<std::string, std::uint64_t>>();
+  result.schedules = told.at("schedules").get<std::vector<std::uint64_t>>();
+  result.once = told.at("once").get<std::vector<Feature>>();
+  result.often = told.at("often").get<std::vector<Feature>>();
   if (!told.at("next").get<std::string>().empty()) result.next = case_of(told.at("next"));
   return result;
 }

@@ -45,6 +45,9 @@ struct RoundResult {
   std::vector<Kept> kept;
   std::vector<Failed> failed;                  // one for each claim
   std::map<std::string, std::uint64_t> times;  // by claim
+  std::vector<std::uint64_t> schedules;        // the class of each execution
+  std::vector<Feature> once;                   // features that one execution of the round had
+  std::vector<Feature> often;                  // those that several had
   std::optional<FuzzCase> next;                // what stop_before asked for
 };
 
