@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <regex>
 #include <string>
 
 #include "harness/tool_run.h"
@@ -150,6 +151,57 @@ TEST_F(CheckCommand, WritesAPictureOfOneHistory) {
   const ToolRun nowhere = run(good_ + " --html " + (folder_ / "no" / "page.html").string());
   EXPECT_EQ(nowhere.status, 73);
   EXPECT_NE(nowhere.output.find("cannot be written"), std::string::npos) << nowhere.output;
+}
+
+/// Registers under many keys, so many operations (20,000) that threads are started. `wrong` keys end with a read of what nobody wrote.
+std::string many_keys(int wrong) {
+  constexpr int kKeys = 40, kRounds = 260;
+  std::string text = "{\"touchstone\":\"history\",\"version\":1,\"kind\":\"cell\",\"initial\":null}\n";
+  const auto line = [&](int client, int key, int time, const char* function, int value) {
+    text += "{\"client\":\"" + std::to_string(client) + "\",\"call\":" + std::to_string(time) +
+            ",\"return\":" + std::to_string(time + 15) + ",\"outcome\":\"ok\",\"key\":\"k" +
+            std::to_string(key) + "\",\"f\":\"" + function + "\",\"value\":" + std::to_string(value) + "}\n";
+  };
+  for (int key = 0; key < kKeys; ++key) {
+    for (int round = 0; round < kRounds; ++round) {
+      line(2 * key, key, 20 * round, "write", round % 5);
+      line(2 * key + 1, key, 20 * round + 4, "read", round % 5);
+    }
+    if (key < wrong) line(2 * key, key, 20 * kRounds, "read", 7);
+  }
+  return text;
+}
+
+/// The output without the times that it took.
+std::string without_seconds(const std::string& output) {
+  return std::regex_replace(output, std::regex("[0-9]+\\.[0-9]+ s\\)|\"seconds\":[^,]+"), "*");
+}
+
+// Danger: keys are gathered in the order in which threads finish, so that the same file gets another text or even another verdict on
+// another machine.
+TEST_F(CheckCommand, SaysTheSameOnAnyNumberOfThreads) {
+  const std::string all = file("all.jsonl", many_keys(0)), few = file("few.jsonl", many_keys(7));
+  for (const std::string& arguments : {all, few}) {
+    const ToolRun alone = run("--jobs 1 " + arguments);
+    EXPECT_EQ(alone.status, arguments == all ? 0 : 1) << alone.output;
+    EXPECT_EQ(alone.output.find("more keys") == std::string::npos, arguments == all) << alone.output;
+    for (const char* jobs : {"--jobs 2 ", "-j 4 "}) {
+      const ToolRun several = run(jobs + arguments);
+      EXPECT_EQ(several.status, alone.status) << jobs;
+      EXPECT_EQ(without_seconds(several.output), without_seconds(alone.output)) << jobs;
+    }
+  }
+}
+
+TEST_F(CheckCommand, RefusesANumberOfThreadsThatIsNone) {
+  for (const std::string jobs : {"0", "-1", "1025", "1.5", "many", "''", "2x", "99999999999999999999"}) {
+    const ToolRun refused = run("--jobs " + jobs + " " + good_);
+    EXPECT_EQ(refused.status, 64) << jobs;
+    EXPECT_NE(refused.output.find("--jobs: Value "), std::string::npos) << refused.output;
+    EXPECT_NE(refused.output.find("not in range 1 to 1024"), std::string::npos) << refused.output;
+    EXPECT_EQ(refused.output.find("linearizable"), std::string::npos)
+        << "nothing is checked: " << refused.output;
+  }
 }
 
 TEST_F(CheckCommand, WrongUsageExitsWith64) {
