@@ -76,6 +76,7 @@ class Run {
         tallies_.begin(), tallies_.end(), [](const ScenarioTally& tally) { return !tally.ended; }));
     std::optional<std::string> broken = check_sums(may_crash_after_install() ? crashed : 0);
     if (!broken) broken = check_gate(crashed != 0);
+    if (!broken) broken = check_closings();
     if (!broken && scenario_.linearizable) broken = check_history();
     return broken;
   }
@@ -153,6 +154,19 @@ class Run {
     history_.answer(tallies_.size(), call, to_model(result));
     if (std::holds_alternative<engine::Committed>(result)) return std::nullopt;
     return "all workers are gone, and a commit is answered: " + text_of(result);
+  }
+
+  /// Acceptance B10: whoever is in the queue waits for the turns of older ones, one of each, and one more for each lease that runs out, because
+  /// its owner keeps its age.
+  std::optional<std::string> check_closings() {
+    int more = 0;
+    for (const ScenarioTally& tally : tallies_) more = std::max(more, tally.more_closings);
+    if (more == 0) return std::nullopt;
+    const std::uint64_t expiries = store_.statistics().expiries;
+    if (static_cast<std::uint64_t>(more) <= expiries) return std::nullopt;
+    return fmt::format(
+        "an execute() waited out {} closings of the gate more than are allowed, and {} leases ran out", more,
+        expiries);
   }
 
   std::optional<std::string> check_history() {
