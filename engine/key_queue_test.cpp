@@ -45,6 +45,35 @@ struct Contended {
   Store<> store;
 };
 
+TEST(KeyQueue, FootprintsOverlapWhereAPathOfOneIsOfTheOtherOrAboveOrBelow) {
+  Index<Native> index;
+  const auto overlap = [&](const std::vector<std::string>& some, const std::vector<std::string>& others) {
+    std::vector<Cell<Native>*> a, b;
+    for (const std::string& path : some) a.push_back(index.intern(path));
+    for (const std::string& path : others) b.push_back(index.intern(path));
+    return KeyQueue<Native>::overlap(a, b);
+  };
+  EXPECT_TRUE(overlap({"a"}, {"a"}));
+  EXPECT_TRUE(overlap({"a.x"}, {"a"}));
+  EXPECT_TRUE(overlap({"a"}, {"a.x.deep"}));
+  EXPECT_TRUE(overlap({"b", "a.x"}, {"c", "a.x"}));
+  EXPECT_FALSE(overlap({"a.x"}, {"a.y"}));
+  EXPECT_FALSE(overlap({"a", "b"}, {"c", "ab"}));
+  EXPECT_FALSE(overlap({}, {"a"}));
+}
+
+// Danger: a worker that fails on the same paths in another order would give up its turn and queue again behind those who wait.
+TEST(KeyQueue, KeepsTheTurnOfWhoNamesItsPathsInAnotherOrderOrTwice) {
+  Contended it;
+  auto worker = it.store.worker({.failures = 4});
+  ASSERT_EQ(it.fail(worker, {"m", "n"}), TicketStatus::holding);
+  EXPECT_EQ(it.fail(worker, {"n", "m"}), TicketStatus::holding);
+  EXPECT_EQ(it.fail(worker, {"m", "n", "m"}), TicketStatus::holding);
+  EXPECT_EQ(it.store.statistics().grants, 1u) << "one turn";
+  EXPECT_EQ(it.fail(worker, {"m"}), TicketStatus::holding);
+  EXPECT_EQ(it.store.statistics().grants, 2u) << "another one, of other paths";
+}
+
 TEST(KeyQueue, KeepsOutOnlyWhoWantsThePathThatItsHolderWants) {
   Contended it;
   auto holder = it.store.worker({.failures = 4}), other = it.store.worker();

@@ -38,6 +38,12 @@ TEST(NativePlatform, WaitUntilGivesUpAtItsDeadline) {
   EXPECT_GE(P::now(), deadline);
 }
 
+TEST(NativePlatform, SleepsUntilTheTimeAndNotAMomentLess) {
+  const Time end = NativePlatform::now() + std::chrono::milliseconds(2);
+  NativePlatform::sleep_until(end);
+  EXPECT_GE(NativePlatform::now(), end);
+}
+
 TEST(NativePlatform, WaitUntilIsWokenByNotify) {
   P::atomic<std::uint64_t> word{1};
   P::thread setter([&] {

@@ -289,6 +289,23 @@ TEST(Execute, CountsEveryRefusal) {
   EXPECT_EQ(store.statistics().rejected, 1u);
 }
 
+TEST(Execute, RefusesWhatBelongsToAnotherStore) {
+  Store<> store, other;
+  auto worker = store.worker(), stranger = other.worker();
+  const auto body = [](Context<Native>& context) { context.set("a", 1); };
+  const auto process = store.process("p", {.inputs = {}, .outputs = {"a"}}, body);
+  const auto strange = other.process("p", {.inputs = {}, .outputs = {"a"}}, body);
+  const auto refusal = [](const ExecuteResult& result) { return std::get<Rejected>(result.outcome); };
+  EXPECT_EQ(refusal(store.execute(stranger, process)).code, ErrorCode::foreign_key);
+  EXPECT_EQ(refusal(store.execute(worker, strange)).code, ErrorCode::foreign_key);
+  EXPECT_EQ(store.version(), 0u);
+  EXPECT_EQ(worker.failures() + stranger.failures(), 0);
+  EXPECT_EQ(store.statistics().rejected + other.statistics().rejected, 2u);
+  const auto swapped = store.compare_and_swap(0, WriteSet{}.set("a", 1), &stranger);
+  EXPECT_EQ(std::get<Rejected>(swapped).code, ErrorCode::foreign_key);
+  EXPECT_EQ(store.version(), 0u);
+}
+
 TEST(Execute, ReadsAndWritesNumbersDirectlyAndAmongItsOwnWrites) {
   Store<> store;
   auto worker = store.worker();

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -93,6 +96,28 @@ TEST_F(AttachmentTest, RefusesWhatIsNoRegularFileWithoutWaiting) {
   ASSERT_EQ(::mkdir(path(name()).c_str(), 0700), 0);
   EXPECT_EQ(refusal(name()), SegmentErrc::foreign_file);
   remove(name());
+}
+
+TEST_F(AttachmentTest, RefusesASocket) {
+  const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  ASSERT_LT(path(name()).size(), sizeof address.sun_path);
+  path(name()).copy(address.sun_path, sizeof address.sun_path);
+  ASSERT_EQ(::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  EXPECT_EQ(refusal(name()), SegmentErrc::foreign_file);
+  ::close(socket);
+  remove(name());
+}
+
+TEST_F(AttachmentTest, AHandleOfNothingLeadsNowhere) {
+  const SegmentHandle none;
+  EXPECT_EQ(none.name(), "");
+  EXPECT_EQ(none.payload_size(), 0u);
+  EXPECT_EQ(none.generation(), 0u);
+  EXPECT_EQ(Attachment::attach(none, directory()).error().code, SegmentErrc::bad_name);
+  const std::string longest(kMaxNameBytes, 'n');
+  EXPECT_EQ(SegmentHandle(longest + "more", 1, 2).name(), longest);
 }
 
 TEST_F(AttachmentTest, CannotBeMadeWritable) {

@@ -70,12 +70,19 @@ TEST_F(DescriptorsTest, NumberZeroIsAsGoodAsAnyOther) {
     ::close(0);
     return std::move(*opened);
   }();
+  EXPECT_TRUE(directory.scan([](std::string_view) {})) << "the scan's own";
+  EXPECT_LT(::fcntl(0, F_GETFD), 0);
   {
     auto lock = OwnerLock::acquire(directory, session(), 7);
     ASSERT_TRUE(lock) << describe(lock.error());
     EXPECT_TRUE(lock->is_named(directory));
     EXPECT_GE(::fcntl(0, F_GETFD), 0) << "the lock's";
     EXPECT_EQ(OwnerLock::acquire(directory, session(), 7).error().code, SegmentErrc::busy);
+    const pid_t child = ::fork();
+    if (child == 0) ::_exit(::fcntl(0, F_GETFD) < 0 ? 0 : 1);
+    int status = -1;
+    EXPECT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0) << "a child must not keep the lock";
     EXPECT_EQ(lock->remove_name(directory), 0);
   }
   EXPECT_LT(::fcntl(0, F_GETFD), 0);

@@ -76,6 +76,46 @@ TEST(ForkGuard, AMarkDoesNotHoldInAChildOfTheSamePid) {
   EXPECT_EQ(seen, 0);
 }
 
+TEST(ForkGuard, AMarkSaysWhereItWasMade) {
+  EXPECT_EQ(ProcessMark::here().pid(), ::getpid());
+}
+
+TEST(ForkGuard, WhatAChildOpensIsItsOwn) {
+  EXPECT_EQ(in_child(&::fork,
+                     [] {
+                       GuardedDescriptor own = open_null();
+                       const int fd = own.get();
+                       if (fd < 0 || ::fcntl(fd, F_GETFD) < 0) return 1;
+                       own.close();
+                       return ::fcntl(fd, F_GETFD) < 0 ? 0 : 2;
+                     }),
+            0);
+}
+
+/// Descriptor 1 is open in every test: whoever closes "none" by a wrong number closes the standard output of its process.
+TEST(ForkGuard, NoneIsNoDescriptorAndClosesNothing) {
+  EXPECT_EQ(in_child(&::fork,
+                     [] {
+                       ::dup2(0, 1);
+                       {
+                         GuardedDescriptor none;
+                         if (none.get() != -1) return 1;
+                         GuardedDescriptor closed = open_null();
+                         closed.close();
+                         if (closed.get() >= 0) return 2;
+                         GuardedDescriptor given = open_null();
+                         const GuardedDescriptor taken = std::move(given);
+                         if (given.get() >= 0) return 3;
+                         const GuardedDescriptor failed = GuardedDescriptor::open([] { return -1; });
+                         if (failed.get() != -1) return 4;
+                       }
+                       return ::fcntl(0, F_GETFD) >= 0 && ::fcntl(1, F_GETFD) >= 0 && ::fcntl(2, F_GETFD) >= 0
+                                  ? 0
+                                  : 5;
+                     }),
+            0);
+}
+
 TEST(ForkGuard, AChildKeepsNoGuardedDescriptorAndItsParentKeepsIt) {
   GuardedDescriptor guarded = open_null();
   const int fd = guarded.get();

@@ -88,6 +88,19 @@ TEST(SegmentName, ParsesNoOtherSpelling) {
   }
 }
 
+/// The reaper looks at every name in a directory with this: what it takes for ours it may remove.
+TEST(SegmentName, SplitsOnlyWhatBeginsWithItsPrefixAndFits) {
+  EXPECT_TRUE(split_name("theus:s:7:k"));
+  EXPECT_EQ(split_name("theus:s:7:k")->encoded_key, "k");
+  EXPECT_FALSE(split_name("theirs:s:7:k"));
+  EXPECT_FALSE(split_name("Theus:s:7:k"));
+  EXPECT_FALSE(split_name("x:"));
+  EXPECT_FALSE(split_name(""));
+  const std::string prefix = "theus:s:7:";
+  EXPECT_TRUE(split_name(prefix + std::string(kMaxNameBytes - prefix.size(), 'k')));
+  EXPECT_FALSE(split_name(prefix + std::string(kMaxNameBytes - prefix.size() + 1, 'k')));
+}
+
 TEST(SegmentName, DrawsAnotherSessionEachTime) {
   const std::string session = random_session();
   EXPECT_EQ(session.size(), 32u);

@@ -3,9 +3,13 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <cerrno>
+#include <chrono>
 #include <stdexcept>
 
+#include "engine/segments/owner_lock.h"
 #include "engine/segments/test_directory.h"
+#include "engine/segments/unpublished.h"
 
 namespace touchstone::engine {
 namespace {
@@ -203,6 +207,76 @@ TEST_F(SegmentOwnerTest, SweepsWhatAnEarlierProcessOfItsPidLeft) {
   auto owner = SegmentOwner::open(options);
   ASSERT_TRUE(owner);
   EXPECT_TRUE(owner->allocate("frame", bytes_of("new")));
+}
+
+TEST_F(SegmentOwnerTest, GenerationsCountFromOne) {
+  SegmentOwner owner = this->owner();
+  EXPECT_EQ(owner.allocate("a", bytes_of(""))->generation(), 1u);
+  EXPECT_EQ(owner.allocate("b", bytes_of(""))->generation(), 2u);
+  EXPECT_EQ(owner.replace("a", bytes_of(""))->generation(), 3u);
+}
+
+TEST_F(SegmentOwnerTest, SaysThatThereIsNoRoomForMoreThanThereIs) {
+  SegmentOwner owner = this->owner();
+  const auto refusal = [&](std::size_t size) {
+    return owner.allocate("large", size, [](auto) { ADD_FAILURE() << "filled"; }).error();
+  };
+  EXPECT_EQ(refusal(std::size_t{1} << 50).code, SegmentErrc::no_space);
+  EXPECT_EQ(refusal(~std::size_t{0}).system_error, EFBIG);
+  EXPECT_EQ(refusal(~std::size_t{0} - 255).system_error, EFBIG) << "with the header it would be none at all";
+  EXPECT_EQ(names().size(), 1u) << "only the lock";
+  EXPECT_TRUE(owner.allocate("large", bytes_of("x")));
+}
+
+TEST_F(SegmentOwnerTest, NeedsAFileSystemThatHasUnnamedFiles) {
+  const auto directory = SegmentDirectory::open("/proc");
+  ASSERT_TRUE(directory);
+  const auto made = UnpublishedSegment::write(*directory, {session(), ::getpid(), "a"}, 1, bytes_of("x"));
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().code, SegmentErrc::unsupported) << describe(made.error());
+}
+
+TEST_F(SegmentOwnerTest, PublishesOnlyWhereAFreeNameIs) {
+  const auto directory = SegmentDirectory::open(this->directory());
+  const auto made = UnpublishedSegment::write(*directory, {session(), ::getpid(), "a"}, 1, bytes_of("x"));
+  ASSERT_TRUE(made);
+  put("taken");
+  EXPECT_EQ(made->link(*directory, "taken").error().code, SegmentErrc::name_taken);
+  EXPECT_EQ(made->link(*directory, "not-there/name").error().code, SegmentErrc::system);
+  EXPECT_EQ(made->link(*directory, "free").has_value(), true);
+  EXPECT_EQ(files_in(this->directory()), (std::vector<std::string>{"free", "taken"}));
+}
+
+TEST_F(SegmentOwnerTest, AsksForItsLockAsOftenAsItIsTold) {
+  const auto directory = SegmentDirectory::open(this->directory());
+  auto held = OwnerLock::acquire(*directory, session(), ::getpid());
+  auto options = this->options();
+  options.lock_attempts = 20;
+  options.start_check = SegmentOwner::StartCheck::none;
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(SegmentOwner::open(options).error().code, SegmentErrc::busy);
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(19)) << "a millisecond apart";
+  EXPECT_EQ(held->remove_name(*directory), 0);
+}
+
+TEST(SegmentDirectory, TellsFilesApartByDeviceAndNumberAndOwner) {
+  struct stat a {};
+  a.st_dev = 1;
+  a.st_ino = 2;
+  struct stat other_device = a, other_number = a;
+  other_device.st_dev = 3;
+  other_number.st_ino = 3;
+  EXPECT_TRUE(same_file(a, a));
+  EXPECT_FALSE(same_file(a, other_device));
+  EXPECT_FALSE(same_file(a, other_number));
+  a.st_mode = S_IFREG;
+  a.st_uid = ::geteuid();
+  EXPECT_TRUE(is_own_regular_file(a));
+  a.st_uid = ::geteuid() + 1;
+  EXPECT_FALSE(is_own_regular_file(a));
+  a.st_uid = ::geteuid();
+  a.st_mode = S_IFDIR;
+  EXPECT_FALSE(is_own_regular_file(a));
 }
 
 TEST_F(SegmentOwnerTest, SweepsRegularFilesOfItsOwnGroupOnly) {

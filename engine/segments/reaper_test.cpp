@@ -1,7 +1,10 @@
 #include "engine/segments/reaper.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+
+#include <ctime>
 
 #include "engine/segments/owner_lock.h"
 #include "engine/segments/test_directory.h"
@@ -158,6 +161,54 @@ TEST_F(ReaperTest, ADryRunTouchesNothing) {
   ASSERT_EQ(report.groups[0].segments.size(), 1u);
   EXPECT_EQ(report.groups[0].segments[0].encoded_key, "without-lock");
   EXPECT_EQ(report.groups[0].segments[0].bytes, 3u);
+  reap_all();
+}
+
+TEST_F(ReaperTest, CountsNamesThatAreNearlySegments) {
+  put("theus:junk");
+  put("theus:s:07:k");
+  put("somebody-elses");
+  EXPECT_EQ(reap_all().unparsable_names, 2u);
+  EXPECT_EQ(files_in(directory()),
+            (std::vector<std::string>{"somebody-elses", "theus:junk", "theus:s:07:k"}));
+  remove("theus:junk");
+  remove("theus:s:07:k");
+  EXPECT_EQ(reap_all().unparsable_names, 0u);
+  remove("somebody-elses");
+}
+
+/// P7 goes for the group of the caller's lock alone: any other one is judged by its own.
+TEST_F(ReaperTest, BesideALockOfItsOwnItLeavesTheLiveAlone) {
+  const auto directory = SegmentDirectory::open(this->directory());
+  auto mine = OwnerLock::acquire(*directory, session(), 7);
+  auto other = OwnerLock::acquire(*directory, session(), 8);
+  ASSERT_TRUE(mine);
+  ASSERT_TRUE(other);
+  put(name(7, "left"));
+  put(name(8, "live"));
+  put(name(9, "orphan"));
+  const ReapReport report = reap({.directory = this->directory()}, *mine);
+  EXPECT_FALSE(exists(name(7, "left")));
+  EXPECT_TRUE(exists(name(8, "live")));
+  EXPECT_FALSE(exists(name(9, "orphan")));
+  EXPECT_EQ(report.count(ReapVerdict::live), 1u);
+  EXPECT_EQ(report.removed_names, 3u) << "the orphan's lock was made to look";
+  EXPECT_TRUE(mine->is_named(*directory));
+  remove(name(8, "live"));
+  EXPECT_EQ(mine->remove_name(*directory), 0);
+  EXPECT_EQ(other->remove_name(*directory), 0);
+}
+
+TEST_F(ReaperTest, ListsHowOldASegmentIs) {
+  put(name(7, "a"));
+  const timespec long_ago[] = {{::time(nullptr) - 1'000, 0}, {::time(nullptr) - 1'000, 0}};
+  ASSERT_EQ(::utimensat(AT_FDCWD, path(name(7, "a")).c_str(), long_ago, 0), 0);
+  const ReapReport report =
+      reap({.directory = directory(), .session = std::nullopt, .dry_run = true, .list_segments = true});
+  ASSERT_EQ(report.groups.size(), 1u);
+  ASSERT_EQ(report.groups[0].segments.size(), 1u);
+  EXPECT_GE(report.groups[0].segments[0].age_seconds, 1'000);
+  EXPECT_LT(report.groups[0].segments[0].age_seconds, 1'000'000) << "not since 1970";
   reap_all();
 }
 
