@@ -78,6 +78,27 @@ TEST(Path, AnEmptyComponentIsNamedByItsPlace) {
   EXPECT_EQ(refusal(""), "the path is empty");
 }
 
+TEST(Path, ANameOfACompositeIsOneComponent) {
+  Store<> store;
+  for (const char* name : {"", "a.b", "."}) {
+    const auto refused = store.compare_and_swap(0, WriteSet{}.set("p", Composite{{name, 1}}));
+    EXPECT_EQ(std::get<Rejected>(refused).what,
+              "a composite's name is empty or has a dot: \"" + std::string(name) + "\" below p");
+  }
+}
+
+TEST(Word, OnlyAnInstallMakesReadersWait) {
+  EXPECT_FALSE(word::installing(word::kLocked));
+  EXPECT_TRUE(word::installing(word::kLocked | word::kInstalling));
+  EXPECT_TRUE(word::locked(word::kLocked | word::kInstalling));
+  EXPECT_FALSE(word::locked(word::make(7, Kind::real)));
+  EXPECT_EQ(word::version(word::make(7, Kind::real) | word::kLocked), 7u);
+  EXPECT_EQ(word::kind(word::make(7, Kind::real) | word::kInstalling), Kind::real);
+  EXPECT_FALSE(word::scalar(word::make(7, Kind::none)));
+  EXPECT_TRUE(word::same_but_for_lock(word::kLocked, 0));
+  EXPECT_FALSE(word::same_but_for_lock(word::make(7, Kind::real), word::make(8, Kind::real)));
+}
+
 TEST(ErrorCode, EveryOneHasTheNameThatOthersKnowItBy) {
   const std::pair<ErrorCode, const char*> names[] = {{ErrorCode::empty_path, "empty_path"},
                                                      {ErrorCode::bad_path, "bad_path"},

@@ -194,6 +194,16 @@ TEST(OutOfMemory, AnExecutionThatEndsByItGivesItsTicketBack) {
   EXPECT_GT(store.statistics().grants, 0u);
 }
 
+// A slot is released by destructors, which must not fail.
+TEST(OutOfMemory, SlotsAreGivenBackWithoutAny) {
+  Slots<NativePlatform> slots;
+  std::vector<Slot<NativePlatform>*> all;
+  for (int i = 0; i < 9; ++i) all.push_back(slots.acquire());
+  allocations_left = 0;
+  for (Slot<NativePlatform>* slot : all) slots.release(slot);
+  EXPECT_EQ(std::exchange(allocations_left, kNever), 0) << "none was asked for";
+}
+
 // Values go to chains, to lists of unlinked nodes and to spares, and texts are nodes of their own: whoever ends first, nothing is left.
 TEST(OutOfMemory, AStoreGivesBackAllItsMemory) {
   const long before = held;

@@ -71,6 +71,26 @@ TEST(WeakMemory, AHoldersCommitMeetsNobodyWhoPassedItsGate) {
   }
 }
 
+// Danger (K4): while somebody has a turn, a commit above walks down to all paths below it, and meets one that is just being made. The
+// oracle is the checker of races, and that one of the two commits sees the other.
+TEST(WeakMemory, WhoLooksForReservationsBelowMeetsNoPathThatIsHalfMade) {
+  EXPECT_TRUE(holds_under_weak_memory([] {
+    Store<P> store({.backoff = false, .policy = Policy::key_queue, .ticket_threshold = 1});
+    store.compare_and_swap(0, WriteSet{}.set("q", 0));
+    static_cast<void>(store.key("d"));
+    auto holder = store.worker();
+    store.compare_and_swap(0, WriteSet{}.set("q", 1), &holder);  // a conflict, which earns the turn
+    require(store.await_turn(holder) == TicketStatus::holding, "nobody is before it");
+    CommitResult above, below;
+    P::thread a([&] { above = store.compare_and_swap(1, WriteSet{}.set("d", 1)); });
+    P::thread b([&] { below = store.compare_and_swap(1, WriteSet{}.set("d.x", 2)); });
+    a.join();
+    b.join();
+    const bool both = std::holds_alternative<Committed>(above) && std::holds_alternative<Committed>(below);
+    require(!both, "one of the two sees the other");
+  }));
+}
+
 // Danger (R1, R2): a commit replaces a value and finds no snapshot open, while the snapshot that will read it finds the version
 // before. The oracle: the value is its version's, twice.
 TEST(WeakMemory, ASnapshotKeepsWhatItReads) {

@@ -12,6 +12,7 @@ import statistics
 from mutated_tree import TECHNIQUES
 
 _TOO_LONG = 120  # seconds of processor time that a test may take without a mutant
+_AT_ONCE = 1  # seconds: of a program that is recorded as a whole
 _BATCH = 0.05  # tests shorter than this run together in one process
 
 
@@ -26,15 +27,20 @@ class Reach:
         self.left_out = []
         self.seconds, self.reaching = {}, collections.defaultdict(list)
         fresh = {t.name: known[t.name] for t in tests if known.get(t.name, {}).get("program") == hashes[t.program]}
-        missing = [t for t in tests if t.name not in fresh]
+        programs = collections.defaultdict(list)
+        for test in tests:
+            if test.name not in fresh:
+                programs[test.program].append(test)
+        looked, missing = 0, sum(len(group) for group in programs.values())
         with concurrent.futures.ProcessPoolExecutor(jobs) as pool:
-            for done, (test, seen) in enumerate(zip(missing, pool.map(_look, [(tree, t) for t in missing])), 1):
-                fresh[test.name] = dict(seen, program=hashes[test.program])
-                if done % 20 == 0 or done == len(missing):
-                    half = self.path.with_suffix(".half")
-                    half.write_text(json.dumps(fresh))
-                    half.replace(self.path)
-                    print(f"looked at {done} of {len(missing)} tests", flush=True)
+            for group, all_seen in zip(programs.values(), pool.map(_look_at_program, [(tree, g) for g in programs.values()])):
+                for test, seen in zip(group, all_seen):
+                    fresh[test.name] = dict(seen, program=hashes[test.program])
+                half = self.path.with_suffix(".half")
+                half.write_text(json.dumps(fresh))
+                half.replace(self.path)
+                looked += len(group)
+                print(f"looked at {looked} of {missing} tests", flush=True)
         for test in tests:
             seen = fresh[test.name]
             if seen["failed"]:
@@ -50,15 +56,23 @@ def _digest(path):
         return hashlib.sha256(stream.read()).hexdigest()
 
 
-def _look(what):
-    tree, test = what
+def _look_at_program(what):
+    """The tests of a program that takes no time run together and are recorded as one: they would meet a mutant together anyway."""
+    tree, tests = what
+    seen = _look(tree, tests, 10 * _AT_ONCE)
+    if not seen["failed"] and seen["seconds"] < _AT_ONCE:
+        return [dict(seen, seconds=round(seen["seconds"] / len(tests), 4))] * len(tests)
+    return [_look(tree, [test], _TOO_LONG) for test in tests]
+
+
+def _look(tree, tests, most):
     file = tree.home / f"reached.{os.getpid()}"
     size = max((m.number for m in tree.mutants), default=0) + 1
     file.write_bytes(bytes(size))
-    plain = tree.run([test], _TOO_LONG)
+    plain = tree.run(tests, most)
     seen = {"seconds": round(plain.seconds, 3), "failed": plain.how, "reached": []}
     if not plain.how:
-        tree.run([test], _TOO_LONG, reached=file)
+        tree.run(tests, _TOO_LONG, reached=file)
         data = array.array("B", file.read_bytes())
         seen["reached"] = [i for i, byte in enumerate(data) if byte]
     file.unlink()
