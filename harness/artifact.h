@@ -5,7 +5,7 @@
 //   artifact.write("scenario.txt", describe(workload));
 //
 // Files by convention: replay.txt (the line), scenario.txt, schedule.txt, history.jsonl, trace.txt. A file is written
-// whole or not at all: under another name, then renamed.
+// whole or not at all: under another name, then renamed. What is there and no file (a device, a pipe, a link) stays, and is written into.
 //
 // Thread safety: one thread. Errors: std::filesystem::filesystem_error or std::runtime_error with the path.
 

@@ -22,8 +22,11 @@
 #include "harness/explore/explorer.h"
 #include "harness/explore/scenario.h"
 #include "harness/explore/scenario_shrink.h"
+#include "harness/explore_natively.h"
 #include "harness/failure_report.h"
 #include "harness/input_option.h"
+#include "harness/interruptible.h"
+#include "harness/option_checks.h"
 #include "harness/replay.h"
 #include "harness/seed.h"
 #include "harness/verify_json.h"
@@ -37,6 +40,10 @@ using explore::Scenario;
 using explore::Verdict;
 
 constexpr const char* kClearRest = "\x1b[K";  // of a terminal's line
+constexpr const char* kAlgorithms =
+    "portfolio, random, pct, pos, urw, dpor (optimal), source-dpor, plain or bounded";
+
+constexpr std::string_view kBuiltin = "builtin:";  // before a program's name, where a scenario could be
 
 struct Arguments {
   std::string scenario;
@@ -95,7 +102,9 @@ explore::Options options_of(const Arguments& arguments, Algorithm usual) {
   options.algorithm = usual;
   if (!arguments.algorithm.empty()) {
     const auto algorithm = explore::parse_algorithm(arguments.algorithm);
-    if (!algorithm) throw Refused{kExitUsage, "no such algorithm: " + arguments.algorithm};
+    if (!algorithm)
+      throw Refused{kExitUsage,
+                    fmt::format("no such algorithm: {} (there are {})", arguments.algorithm, kAlgorithms)};
     options.algorithm = *algorithm;
   }
   if (!arguments.seed.empty()) {
@@ -110,6 +119,7 @@ explore::Options options_of(const Arguments& arguments, Algorithm usual) {
     options.preemptions = *arguments.preemptions;
   }
   options.weak_memory = arguments.weak_memory;
+  options.interrupted = &Interruptible::interrupted;
   take_shard(arguments, options);
   options.keep_trace = arguments.trace;
   options.count_classes = explore::samples(options.algorithm) && arguments.schedule.empty();
@@ -135,7 +145,7 @@ void make_sound(explore::Options& options) {
 
 std::string replay_of(const Arguments& arguments, const Report& report, const std::string& target) {
   ReplayLine line{ReplayClass::exact, Seed(report.failure->schedule.seed), ClaimTarget{kExploreClaim}, {}};
-  line.options.push_back({"scenario", target});
+  line.options.push_back({"scenario", target.starts_with(kBuiltin) ? target : path_from_the_top(target)});
   line.options.push_back({"schedule", report.failure->schedule.text()});
   if (arguments.weak_memory) line.options.push_back({"weak-memory", "on"});
   return to_text(line, path_of_this_binary());
@@ -187,22 +197,28 @@ void keep_results(const Arguments& arguments, const Report& report, const std::s
   }
 }
 
+bool of_another_program(const Report& report) {
+  return report.failure && report.failure->failure.kind == explore::FailureKind::nondeterministic;
+}
+
 Report run(const Arguments& arguments, const explore::Body& body, const explore::Options& options) {
   if (arguments.schedule.empty()) {
+    const Interruptible interruptible;
     Report report = explore::explore(body, options);
     if (options.progress) fmt::print(stderr, "\r{}", kClearRest);
     return report;
   }
   const auto schedule = explore::Schedule::parse(arguments.schedule);
   if (!schedule) throw Refused{kExitUsage, "not a schedule: " + arguments.schedule};
-  return explore::replay(body, *schedule, options);
+  Report report = explore::replay(body, *schedule, options);
+  if (of_another_program(report)) report.verdict = Verdict::inconclusive;
+  return report;
 }
 
 const char* whether_it_fails_again(const Report& report) {
   if (!report.failure) return "it does not fail again: the program, or the scenario, is another one";
-  return report.failure->failure.kind == explore::FailureKind::nondeterministic
-             ? "the schedule is of another program, so it says nothing of this one"
-             : "it fails again";
+  return of_another_program(report) ? "the schedule is of another program, so it says nothing of this one"
+                                    : "it fails again";
 }
 
 void print_report(const Arguments& arguments, const Report& report, const std::string& target) {
@@ -241,34 +257,9 @@ int explore_builtin(const Arguments& arguments) {
   return status_of(report, false);
 }
 
-/// On real threads there are no points and no classes, and a failure has no schedule.
-int run_natively(const Arguments& arguments, const Scenario& scenario) {
-  Report report;
-  explore::NativeResult ended;
-  const auto started = std::chrono::steady_clock::now();
-  while (std::holds_alternative<explore::Held>(ended) &&
-         report.executions < std::max<std::uint64_t>(arguments.executions, 1)) {
-    ended = explore::run_natively(scenario);
-    ++report.executions;
-  }
-  if (const auto* refused = std::get_if<explore::NotStarted>(&ended))
-    throw Refused{kExitSystem, refused->why};
-  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-  const auto* const broken = std::get_if<explore::Broken>(&ended);
-  report.verdict = broken != nullptr ? Verdict::failed : Verdict::passed;
-  if (arguments.json) {
-    fmt::print("{}\n", report.json("native"));
-  } else {
-    fmt::print("{}: {}{} in {} executions on native threads\n", scenario.name,
-               broken != nullptr && scenario.expects_failure ? "failed as expected: " : "",
-               broken != nullptr ? broken->what : "held", report.executions);
-  }
-  return (broken != nullptr) == scenario.expects_failure ? 0 : 1;
-}
-
 int explore_scenario(const Arguments& arguments) {
   const Scenario scenario = load(arguments.scenario);
-  if (arguments.native) return run_natively(arguments, scenario);
+  if (arguments.native) return explore_natively(scenario, arguments.executions, arguments.json);
   explore::Options options = options_of(arguments, Algorithm::portfolio);
   options.faults = scenario.faults;
   options.draws = scenario.draws;
@@ -299,6 +290,7 @@ int run_command(const Arguments& arguments) {
 
 /// Why a line cannot be repeated as an exploration, or nothing.
 std::string wrong_with(const ReplayLine& line) {
+  if (line.option("native")) return wrong_with_native(line);
   for (const ReplayOption& option : line.options) {
     if (option.name != "scenario" && option.name != "schedule" && option.name != "weak-memory")
       return fmt::format("explore repeats nothing by this option: \"--{}\"", option.name);
@@ -360,16 +352,27 @@ int minimize(const Arguments& arguments, const ReplayWishes& wishes) {
   }
 }
 
+int replay_native_line(const std::string& file, const ReplayWishes& wishes) {
+  try {
+    if (wishes.minimize || wishes.trace)
+      throw Refused{kExitUsage, "--minimize and --trace are for a schedule, and real threads left none"};
+    return replay_natively(load(file), wishes.budget);
+  } catch (const Refused& refused) {
+    fmt::print(stderr, "touchstone replay: {}\n", refused.what);
+    return refused.status;
+  }
+}
+
 }  // namespace
 
 int replay_exploration(const ReplayLine& line, const ReplayWishes& wishes) {
-  constexpr std::string_view kBuiltin = "builtin:";
   Arguments arguments;
   if (const std::string wrong = wrong_with(line); !wrong.empty()) {
     fmt::print(stderr, "touchstone replay: {}\n", wrong);
     return kExitUsage;
   }
   const std::string target(line.option("scenario").value_or(""));
+  if (line.option("native")) return replay_native_line(target, wishes);
   if (target.starts_with(kBuiltin)) {
     arguments.builtin = target.substr(kBuiltin.size());
   } else {
@@ -397,12 +400,10 @@ void add_explore_command(CLI::App& app, int& exit_status) {
                       "scenario file: docs/schedules.md, harness/scenarios/");
   auto* const builtin = command->add_option("--builtin", arguments->builtin, "a canonical program instead");
   command->add_flag("--list", arguments->list, "show the canonical programs and their numbers of classes");
-  auto* const algorithm =
-      command->add_option("--algorithm", arguments->algorithm,
-                          "portfolio, random, pct, pos, urw, dpor (optimal), source-dpor, plain or bounded");
+  auto* const algorithm = command->add_option("--algorithm", arguments->algorithm, kAlgorithms);
   auto* const executions =
       command->add_option("--executions", arguments->executions, "how many to sample, or at most to search")
-          ->check(CLI::PositiveNumber);
+          ->check(positive_number);
   auto* const preemptions =
       command->add_option("--preemptions", arguments->preemptions, "bound of the bounded search (2)");
   auto* const seed = command->add_option("--seed", arguments->seed, "0x and hex digits, or decimal");
@@ -417,6 +418,7 @@ void add_explore_command(CLI::App& app, int& exit_status) {
       command->add_flag("--trace", arguments->trace, "show the last interleaving though it passed");
   command->add_flag("--json", arguments->json, "last line of output: the result as JSON");
   // Real threads choose for themselves, and a schedule says everything.
+  for (CLI::Option* other : {builtin, algorithm, seed, schedule}) other->check(not_empty);
   for (CLI::Option* other : {builtin, algorithm, preemptions, seed, schedule, weak, trace})
     native->excludes(other);
   for (CLI::Option* other : {algorithm, executions, preemptions, seed}) schedule->excludes(other);

@@ -21,6 +21,7 @@
 #include "harness/duration_option.h"
 #include "harness/failure_report.h"
 #include "harness/fuzzing/fuzzer.h"
+#include "harness/option_checks.h"
 #include "harness/progress.h"
 #include "harness/seed.h"
 #include "harness/verify_json.h"
@@ -245,7 +246,7 @@ void add_fuzz_command(CLI::App& app, int& exit_status) {
       "fuzz", "Look for scenarios and schedules that break a promise, and make them small");
   command->add_option("--time", arguments->time, "how long, for example 30s, 10m (1m)");
   command->add_option("--executions", arguments->executions, "how many; with --time whichever ends first")
-      ->check(CLI::PositiveNumber);
+      ->check(positive_number);
   command->add_option("--seed", arguments->seed, "0x and hex digits, or decimal");
   command->add_option("--corpus", arguments->corpus,
                       "directory of cases to go on from and to add to (OUT/corpus)");

@@ -11,6 +11,7 @@
 #include "engine/segments/name.h"
 #include "engine/segments/reaper.h"
 #include "harness/commands.h"
+#include "harness/option_checks.h"
 
 namespace touchstone::harness {
 namespace {
@@ -132,7 +133,7 @@ int run(const Arguments& arguments) {
 void add_reap_command(CLI::App& app, int& exit_status) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("reap", "Remove the shared memory that dead owners left behind");
-  command->add_option("--session", arguments->session, "Look at this session only");
+  command->add_option("--session", arguments->session, "Look at this session only")->check(not_empty);
   command->add_option("--directory", arguments->directory, "Where the names are")->capture_default_str();
   command->add_flag("--dry-run", arguments->dry_run, "Touch nothing, say what would be removed");
   command->add_flag("--json", arguments->json, "One JSON object instead of a table");

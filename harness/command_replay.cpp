@@ -1,5 +1,5 @@
 // touchstone replay: runs again exactly what a replay line names, given as words or found in a log or an artifact directory. Exits 1 when it
-// fails again, 0 when it does not.
+// fails again, 0 when it does not, 2 when that could not be told.
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -20,6 +20,7 @@
 #include "harness/commands.h"
 #include "harness/duration_option.h"
 #include "harness/failure_report.h"
+#include "harness/option_checks.h"
 #include "harness/replay_log.h"
 #include "harness/verify.h"
 
@@ -117,10 +118,14 @@ void print_file(const std::filesystem::path& file) {
   if (!text.empty()) fmt::print("{}{}", text, text.back() == '\n' ? "" : "\n");
 }
 
+bool of_another_program(const Replayed& ended) {
+  return ended.verdict == ClaimVerdict::violated &&
+         ended.reason.find("does not fit this program") != std::string::npos;
+}
+
 /// Whether it reproduces, in words.
 std::string judged(const Replayed& ended, const ReplayLine& line, double seconds) {
-  if (ended.verdict == ClaimVerdict::violated &&
-      ended.reason.find("does not fit this program") != std::string::npos)
+  if (of_another_program(ended))
     return fmt::format("the schedule is of another program, so it says nothing of this one ({:.2f} s)",
                        seconds);
   if (ended.verdict == ClaimVerdict::violated) return fmt::format("it fails again, after {:.2f} s", seconds);
@@ -173,7 +178,7 @@ int replay_claim(const ReplayLine& line, const std::string& name, const Argument
   }
   fmt::print("{}\n{}\nreplay: {}\n", ended.reason, judged(ended, line, seconds),
              to_text(line, path_of_this_binary()));
-  return ended.verdict == ClaimVerdict::violated ? 1 : 2;
+  return ended.verdict == ClaimVerdict::violated && !of_another_program(ended) ? 1 : 2;
 }
 
 /// A line in one word, as somebody quoted it, or the shell's words.
@@ -244,12 +249,20 @@ int repeat_from(std::istream& log, const std::string& name, const Arguments& arg
   return repeat_logged(chosen, arguments);
 }
 
+/// One word without what every line has: somebody meant a file.
+bool names_a_file(const std::string& word) {
+  return !word.empty() && word.find_first_of(" \t\n=") == std::string::npos;
+}
+
 int run(const std::vector<std::string>& words, const Arguments& arguments) {
   if (words.size() == 1 && words.front() == "-")
     return repeat_from(std::cin, "the standard input", arguments);
   std::error_code unknown;
-  if (words.size() != 1 || !std::filesystem::exists(words.front(), unknown))
+  if (words.size() != 1 || !std::filesystem::exists(words.front(), unknown)) {
+    if (words.size() == 1 && names_a_file(words.front()))
+      return refuse({"neither a file nor a replay line", words.front()});
     return repeat_words(words, arguments);
+  }
   const auto file = replay_log_of(words.front());
   if (!file) {
     fmt::print(stderr, "touchstone replay: {} is a directory without replay.txt or report.txt\n",
@@ -272,6 +285,7 @@ void add_replay_command(CLI::App& app, int& exit_status) {
   command->add_option("--budget", arguments->budget, "how long to repeat a workload")->capture_default_str();
   command->add_option("--out", arguments->out, "where to keep what explains the failure");
   command->add_option("--nth", arguments->nth, "of the lines in a log, which to repeat")
+      ->check(positive_number)
       ->capture_default_str();
   command->add_flag("--list", arguments->list, "only show the lines in a log");
   command->add_flag("--minimize", arguments->minimize, "of an explored scenario: make it smaller, too");

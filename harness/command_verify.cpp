@@ -17,6 +17,7 @@
 #include "harness/commands.h"
 #include "harness/duration_option.h"
 #include "harness/failure_report.h"
+#include "harness/option_checks.h"
 #include "harness/progress.h"
 #include "harness/report_files.h"
 #include "harness/verify.h"
@@ -190,13 +191,14 @@ void add_verify_command(CLI::App& app, int& exit_status) {
   command->add_option("--out", arguments->out, "run directory for report, histories and replay lines")
       ->capture_default_str();
   command->add_option("--seed", arguments->seed, "repeat a run: 0x and 16 hex digits");
-  command->add_option("--claim", arguments->claims, "only this claim; may be repeated");
+  auto* const claim = command->add_option("--claim", arguments->claims, "only this claim; may be repeated");
   command->add_option("--rounds", arguments->rounds, "so many rounds of each check, whatever time they take")
-      ->check(CLI::PositiveNumber);
+      ->check(positive_number);
   add_campaign_options(*command, arguments->campaign);
   arguments->files.add_options(*command);
-  command->add_flag("--json", arguments->json, "one object instead of the table");
-  command->add_flag("--list", arguments->list, "name the claims and stop");
+  auto* const json = command->add_flag("--json", arguments->json, "one object instead of the table");
+  auto* const list = command->add_flag("--list", arguments->list, "name the claims and stop");
+  for (CLI::Option* other : {json, claim}) list->excludes(other);
   command->callback([arguments, &exit_status] { exit_status = run(*arguments); });
 }
 

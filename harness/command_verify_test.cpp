@@ -55,6 +55,11 @@ TEST_F(VerifyCommand, SaysWhatWasWrongWithItsWords) {
   EXPECT_NE(output_.find("\"Z9\""), std::string::npos) << output_;
   EXPECT_EQ(touchstone("verify --seed 0xg"), 64);
   EXPECT_EQ(touchstone("verify --what"), 64);
+  EXPECT_EQ(touchstone("verify --rounds 99999999999999999999"), 64);
+  EXPECT_NE(output_.find("--rounds: expected a whole number from 1 on"), std::string::npos) << output_;
+  EXPECT_EQ(touchstone("verify --list --json"), 64);
+  EXPECT_EQ(touchstone("replay no/such/file"), 64);
+  EXPECT_NE(output_.find("neither a file nor a replay line: \"no/such/file\""), std::string::npos) << output_;
 }
 
 TEST_F(VerifyCommand, RefusesAnUnknownClaimBeforeItPrintsATable) {
@@ -205,7 +210,7 @@ TEST_F(VerifyCommand, ReplaySaysAtOnceWhetherAnExactLineFailsAgain) {
 TEST_F(VerifyCommand, ReplaySaysThatAScheduleIsOfAnotherProgram) {
   EXPECT_EQ(touchstone("replay --claim B4 --class exact --seed 1 --part schedules --body last-two-conflicts "
                        "--schedule 1:0x1::1:"),
-            1)
+            2)
       << output_;
   EXPECT_NE(output_.find("\nthe schedule is of another program"), std::string::npos) << output_;
   EXPECT_EQ(output_.find("it fails again"), std::string::npos) << output_;

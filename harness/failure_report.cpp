@@ -100,6 +100,14 @@ std::string path_of_this_binary() {
   return path.string();
 }
 
+std::string path_from_the_top(const std::string& file) {
+  std::error_code unknown;
+  const std::filesystem::path tool = path_of_this_binary();
+  const bool at_the_top = std::filesystem::equivalent(tool, "/proc/self/exe", unknown);
+  if (tool.is_absolute() || at_the_top) return file;
+  return std::filesystem::absolute(file).lexically_normal().string();
+}
+
 }  // namespace touchstone::harness
 
 void __tsan_on_report(void*) {

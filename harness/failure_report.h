@@ -39,4 +39,7 @@ void print_replay_line_on_death();
 /// else by its whole path.
 std::string path_of_this_binary();
 
+/// A file as a line names it: by its whole path, unless the line is pasted where this process works.
+std::string path_from_the_top(const std::string& file);
+
 }  // namespace touchstone::harness

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <exception>
 #include <iostream>
+#include <new>
 
 #include "harness/commands.h"
 
@@ -38,6 +39,9 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error);
     return code == 0 ? 0 : kExitUsage;
+  } catch (const std::bad_alloc&) {
+    std::fputs("touchstone: the memory is not enough for what is read or searched\n", stderr);
+    return kExitSystem;
   } catch (const std::exception& error) {
     // fmt throws when it cannot print; main() says that better.
     if (std::ferror(stdout) != 0) return kExitCannotWrite;

@@ -16,6 +16,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "harness/artifact.h"
 #include "harness/isolated.h"
 #include "harness/scratch.h"
 #include "harness/verify_table.h"
@@ -94,6 +95,26 @@ TEST(Scratch, RemovesWhatAKilledRunLeftAndKeepsWhatIsInUse) {
   const Scratch later;
   EXPECT_TRUE(std::filesystem::exists(in_use.path()));
   EXPECT_NE(later.path(), in_use.path());
+}
+
+// The danger: run as root, `--junit /dev/null` would replace the machine's /dev/null by a file. A link stands for the device here.
+TEST(Artifact, WritesIntoWhatIsNoFileInPlaceOfReplacingIt) {
+  const std::filesystem::path folder = testing::TempDir() + "artifact." + std::to_string(::getpid());
+  const Artifact artifact(folder);
+  artifact.write("plain.txt", "first");
+  std::filesystem::create_symlink("plain.txt", folder / "link");
+  std::filesystem::create_symlink("/dev/full", folder / "full");
+  std::filesystem::create_directory(folder / "directory");
+  artifact.write("link", "second");
+  EXPECT_THROW(artifact.write("full", "lost"), std::runtime_error);
+  EXPECT_THROW(artifact.write("directory", "lost"), std::runtime_error);
+  std::ifstream in(folder / "plain.txt");
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(in), {}), "second");
+  EXPECT_TRUE(std::filesystem::is_symlink(folder / "link"));
+  EXPECT_TRUE(std::filesystem::is_symlink(folder / "full"));
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    EXPECT_NE(entry.path().extension(), ".partial") << entry.path();
+  std::filesystem::remove_all(folder);
 }
 
 TEST_F(Verify, ExitsByTheWorstVerdict) {

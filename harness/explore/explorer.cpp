@@ -60,7 +60,7 @@ class Exploration {
     engine::SplitMix seeds(report_.seed, 0x657865637574696f);
     const std::uint64_t most = options_.executions.value_or(kSamples);
     for (std::uint64_t skipped = 0; skipped < options_.first; ++skipped) seeds.next();
-    for (std::uint64_t number = options_.first; number < most && !report_.failure; number += options_.step) {
+    for (std::uint64_t number = options_.first; number < most && !ends(); number += options_.step) {
       settings_.seed = seeds.next();
       for (std::uint64_t skipped = 1; skipped < options_.step; ++skipped) seeds.next();
       // A script says every step itself.
@@ -76,8 +76,10 @@ class Exploration {
       }
       show_progress();
     }
-    report_.covered = fmt::format("sampled {} executions, {} memory", report_.executions,
-                                  options_.weak_memory ? "weak" : "sequentially consistent");
+    if (interrupted() && !report_.failure) report_.verdict = Verdict::inconclusive;
+    report_.covered =
+        fmt::format("{}sampled {} executions, {} memory", interrupted() ? "interrupted: " : "",
+                    report_.executions, options_.weak_memory ? "weak" : "sequentially consistent");
     return finish();
   }
 
@@ -88,7 +90,7 @@ class Exploration {
     settings_.note_await_candidates = std::same_as<Search, PartialOrderReduction>;
     const bool hashes = options_.count_classes || std::same_as<Search, PlainSearch>;
     bool more = true;
-    while (more && !report_.failure && report_.executions < options_.executions.value_or(~std::uint64_t{0})) {
+    while (more && !ends() && report_.executions < options_.executions.value_or(~std::uint64_t{0})) {
       const Outcome outcome = scheduler_.run(body_, search, settings_);
       count(outcome);
       if (hashes && outcome.ending != Ending::blocked) distinct_.insert(class_hash());
@@ -175,6 +177,9 @@ class Exploration {
     report_.failure = std::move(found);
   }
 
+  bool interrupted() const { return options_.interrupted != nullptr && *options_.interrupted != 0; }
+  bool ends() const { return report_.failure || interrupted(); }
+
   void show_progress() {
     if (!options_.progress || report_.executions % kProgressEvery != 0) return;
     const auto now = std::chrono::steady_clock::now();
@@ -185,7 +190,9 @@ class Exploration {
 
   std::string coverage(bool complete) const {
     const char* const memory = options_.weak_memory ? "weak" : "sequentially consistent";
-    if (!complete) return fmt::format("{} executions of a search that did not end", report_.executions);
+    if (!complete)
+      return fmt::format("{} executions of a search that {}", report_.executions,
+                         interrupted() ? "was interrupted" : "did not end");
     if (options_.algorithm == Algorithm::bounded) {
       return fmt::format("bounded: every schedule with at most {} preemptions, {} memory",
                          options_.preemptions, memory);

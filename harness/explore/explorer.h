@@ -14,6 +14,7 @@
 // Everything derives from Options::seed. One exploration runs on the calling thread; explorations on several
 // OS threads are independent.
 
+#include <csignal>
 #include <cstdint>
 #include <functional>
 #include <iosfwd>
@@ -59,12 +60,14 @@ struct Options {
   RaceRules rules;  // for tests of the reductions only
   std::vector<FaultPlan> faults;
   std::function<void(const struct Report&)> progress;  // now and then, from the exploring thread
+  const volatile std::sig_atomic_t* interrupted =
+      nullptr;  // ends after the execution in which it is no more 0
 };
 
 enum class Verdict : std::uint8_t {
   passed,
   failed,
-  inconclusive,  // a tree search that met its limit
+  inconclusive,  // a tree search that met its limit, or what was interrupted
 };
 
 const char* name_of(Verdict verdict);

@@ -29,6 +29,9 @@ constexpr std::array<std::string_view, 7> kOperations = {"add", "cas",  "read", 
 constexpr std::array<std::string_view, 4> kContents = {"number", "text", "tree", "nothing"};
 constexpr std::array<std::string_view, 3> kBases = {"now", "seen", "ahead"};
 constexpr std::array<std::string_view, 2> kEnds = {"returns", "throws"};
+constexpr std::array<std::string_view, 6> kFaultPoints = {"execute:body_done", "commit:begin",
+                                                          "commit:locked",     "commit:admitted",
+                                                          "commit:numbered",   "commit:installed"};
 
 Words split(std::string_view text, std::string_view separators = " \t\r\v\f") {
   Words words;
@@ -89,9 +92,16 @@ std::size_t one_of(const std::string& word, const Names& words, const char* what
   return static_cast<std::size_t>(found - std::begin(words));
 }
 
-void read_engine(const Words& words, engine::StoreOptions& engine) {
+/// What may be said once, so that nothing overrides what somebody wrote and did not see any more.
+void say_once(const std::string& what, Words& said) {
+  if (std::find(said.begin(), said.end(), what) != said.end()) throw Malformed{what + " is said twice"};
+  said.push_back(what);
+}
+
+void read_engine(const Words& words, engine::StoreOptions& engine, Words& said) {
   for (std::size_t i = 1; i < words.size(); ++i) {
     const auto [key, value] = assignment(words[i]);
+    say_once("engine " + key, said);
     if (key == "mode") {
       if (value != "smart" && value != "strict") throw Malformed{"no such mode: " + value};
       engine.mode = value == "strict" ? engine::Mode::strict : engine::Mode::smart;
@@ -260,14 +270,18 @@ void read_fault(const Words& words, Scenario& scenario) {
     if (key != "times") throw Malformed{"a fault has no parameter " + key};
     plan.times = static_cast<std::uint32_t>(at_least_one(key, value));
   }
+  if (std::find(kFaultPoints.begin(), kFaultPoints.end(), plan.point) == kFaultPoints.end())
+    throw Malformed{
+        fmt::format("no such fault point: {} (there are {})", plan.point, fmt::join(kFaultPoints, ", "))};
   scenario.faults.push_back(plan);
 }
 
-void read_line(std::string_view line, Scenario& scenario) {
+void read_line(std::string_view line, Scenario& scenario, Words& said) {
   const Words words = split(line);
   const std::string& what = words.front();
+  if (what == "most_conflicts" || what == "draws" || what == "expect") say_once(what, said);
   if (what == "engine") {
-    read_engine(words, scenario.engine);
+    read_engine(words, scenario.engine, said);
   } else if (what == "initial") {
     const std::vector<std::string> named(words.begin() + 1, words.end());
     add_counters(named, scenario);
@@ -373,6 +387,7 @@ std::variant<Scenario, ScenarioError> parse_scenario(std::string_view name, std:
   std::string line;
   std::size_t number_of_line = 0;
   bool headed = false;
+  Words said;
   while (std::getline(in, line)) {
     ++number_of_line;
     line.erase(std::min(line.find('#'), line.size()));
@@ -384,7 +399,7 @@ std::variant<Scenario, ScenarioError> parse_scenario(std::string_view name, std:
       continue;
     }
     try {
-      read_line(line, scenario);
+      read_line(line, scenario, said);
     } catch (const Malformed& malformed) {
       return ScenarioError{number_of_line, malformed.what};
     }

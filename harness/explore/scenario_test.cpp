@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 
 #include "harness/explore/expect.h"
@@ -77,6 +78,27 @@ TEST(Scenario, ReplaysAThousandFailingSeedsExactly) {
   }
 }
 
+// The danger: a point that is new in the engine cannot be named in a scenario, or one that is gone is waited for in vain.
+TEST(Scenario, KnowsTheFaultPointsOfTheEngine) {
+  const std::string mark = "P::fault_point(\"";
+  std::set<std::string> points;
+  for (const auto& entry : std::filesystem::directory_iterator(TOUCHSTONE_SCENARIOS "/../../engine")) {
+    if (entry.path().filename() == "platform.h" || entry.path().extension() != ".h") continue;
+    std::ostringstream code;
+    code << std::ifstream(entry.path()).rdbuf();
+    const std::string text = code.str();
+    for (std::size_t at = text.find(mark); at != std::string::npos; at = text.find(mark, at + 1)) {
+      const std::size_t begin = at + mark.size();
+      points.insert(text.substr(begin, text.find('"', begin) - begin));
+    }
+  }
+  EXPECT_EQ(points.size(), 6U);
+  for (const std::string& point : points) {
+    const auto parsed = parse_scenario("it", "touchstone-scenario 1\nworker A: add n\ncrash " + point + "\n");
+    EXPECT_TRUE(std::holds_alternative<Scenario>(parsed)) << point;
+  }
+}
+
 TEST(Scenario, NamesTheLineThatItDoesNotUnderstand) {
   struct Case {
     const char* text;
@@ -84,7 +106,8 @@ TEST(Scenario, NamesTheLineThatItDoesNotUnderstand) {
     const char* what;
   };
   for (const Case& bad :
-       {Case{"", 0, "expected \"touchstone-scenario 1\""}, Case{"touchstone-scenario 1\n", 1, "no worker"},
+       {Case{"", 0, "expected \"touchstone-scenario 1\""},
+        Case{"touchstone-scenario 1\n", 1, "no worker"},
         Case{"touchstone-scenario 1\nworker A add n\n", 2, "a worker needs ':' before its operations"},
         Case{"touchstone-scenario 1\n\nworker A: jump n\n", 3, "no such operation: jump"},
         Case{"touchstone-scenario 1\nengine colour=red\n", 2, "the engine has no parameter colour"},
@@ -102,6 +125,11 @@ TEST(Scenario, NamesTheLineThatItDoesNotUnderstand) {
         Case{"touchstone-scenario 1\nworker A: leave n\n", 2, "leave names no path: n"},
         Case{"touchstone-scenario 1\nworker A: add n; put n.m\n", 2, "n.m and n are parts of each other"},
         Case{"touchstone-scenario 1\nworker A: put n; add n\n", 2, "n cannot both be added to and put"},
+        Case{"touchstone-scenario 1\nexpect failed\nexpect passed\n", 3, "expect is said twice"},
+        Case{"touchstone-scenario 1\nengine base=1ms\nengine base=2ms\n", 3, "engine base is said twice"},
+        Case{"touchstone-scenario 1\ncrash commit:end\n", 2,
+             "no such fault point: commit:end (there are execute:body_done, commit:begin, commit:locked, "
+             "commit:admitted, commit:numbered, commit:installed)"},
         Case{"touchstone-scenario 1\nexpect miracles\n", 2, "not understood: expect miracles"}}) {
     const auto parsed = parse_scenario("bad", bad.text);
     ASSERT_TRUE(std::holds_alternative<ScenarioError>(parsed)) << bad.text;

@@ -83,6 +83,7 @@ TEST_F(ReapCommand, NamesWhatWasWrongWithItsArguments) {
   EXPECT_NE(no_directory.text.find("/missing"), std::string::npos);
   EXPECT_EQ(touchstone("reap --session a:b " + here()).status, 64);
   EXPECT_EQ(touchstone("reap --no-such-option").status, 64);
+  EXPECT_EQ(touchstone("reap --session '' " + here()).status, 64);  // of an unset variable: it would reap all
 }
 
 class DoctorCommand : public ChaosTest {};
