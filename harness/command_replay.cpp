@@ -15,6 +15,7 @@
 #include <iostream>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 
 #include "harness/commands.h"
@@ -96,8 +97,10 @@ std::vector<std::string> words_for(const std::string& tool, const ReplayLine& li
 class Shown {
  public:
   Shown() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "touchstone-trace-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) != nullptr) path_ = pattern;
+    std::error_code missing;
+    const auto base = std::filesystem::temp_directory_path(missing);
+    std::string pattern = (base / "touchstone-trace-XXXXXX").string();
+    if (!missing && ::mkdtemp(pattern.data()) != nullptr) path_ = pattern;
   }
   ~Shown() {
     std::error_code gone;
@@ -163,8 +166,12 @@ int replay_claim(const ReplayLine& line, const std::string& name, const Argument
   fmt::print("seed {}\n{}: {}\n", line.seed.text(), claim->name, claim->promise);
   std::fflush(stdout);
   print_replay_line_on_death();
-  const Shown shown;
-  Artifact artifact(arguments.out.empty() ? shown.path() : std::filesystem::path(arguments.out));
+  std::optional<Shown> shown;
+  if (arguments.out.empty() && arguments.trace && shown.emplace().path().empty()) {
+    fmt::print(stderr, "touchstone replay: --trace needs a temporary directory, and TMPDIR is none\n");
+    return kExitSystem;
+  }
+  Artifact artifact(shown ? shown->path() : std::filesystem::path(arguments.out));
   const bool keeps = !arguments.out.empty() || arguments.trace;
   const auto begin = std::chrono::steady_clock::now();
   const Replayed ended = replay(*claim, line, *budget, keeps ? &artifact : nullptr);

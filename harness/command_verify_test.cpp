@@ -207,6 +207,18 @@ TEST_F(VerifyCommand, ReplaySaysAtOnceWhetherAnExactLineFailsAgain) {
   EXPECT_NE(output_.find("\nit does not fail again ("), std::string::npos) << output_;
 }
 
+// Only a schedule that is drawn needs one.
+TEST_F(VerifyCommand, ReplayNeedsNoTemporaryDirectoryUnlessItDraws) {
+  const std::string tool = "TMPDIR=/no/such/directory '" TOUCHSTONE_TOOL "' replay --claim ";
+  const ToolRun plain = run_shell(tool + "A3 --class exact --seed 0x5 --round 0");
+  EXPECT_EQ(plain.status, 0) << plain.output;
+  const ToolRun drawn = run_shell(tool +
+                                  "B4 --class exact --seed 1 --part schedules --body last-two-conflicts "
+                                  "--schedule 1:0x1::1: --trace");
+  EXPECT_EQ(drawn.status, 71) << drawn.output;
+  EXPECT_NE(drawn.output.find("--trace needs a temporary directory"), std::string::npos) << drawn.output;
+}
+
 TEST_F(VerifyCommand, ReplaySaysThatAScheduleIsOfAnotherProgram) {
   EXPECT_EQ(touchstone("replay --claim B4 --class exact --seed 1 --part schedules --body last-two-conflicts "
                        "--schedule 1:0x1::1:"),
