@@ -322,6 +322,10 @@ TEST_F(ExploreCommand, NamesAScenarioFromElsewhereByItsWholePath) {
   EXPECT_EQ(run.status, 1) << run.output;
   EXPECT_NE(run.output.find(" --scenario " + path.lexically_normal().string() + " "), std::string::npos)
       << run.output;
+  const std::string gone = file + ".gone";
+  const ToolRun from_nowhere = run_shell("mkdir '" + gone + "' && cd '" + gone + "' && rmdir '" + gone +
+                                         "' && '" TOUCHSTONE_TOOL "' explore ../" + path.filename().string());
+  EXPECT_EQ(from_nowhere.status, 1) << from_nowhere.output;
 }
 
 // A schedule that passes once the expectation is corrected is still drawn, if that is asked for.

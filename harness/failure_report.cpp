@@ -105,7 +105,9 @@ std::string path_from_the_top(const std::string& file) {
   const std::filesystem::path tool = path_of_this_binary();
   const bool at_the_top = std::filesystem::equivalent(tool, "/proc/self/exe", unknown);
   if (tool.is_absolute() || at_the_top) return file;
-  return std::filesystem::absolute(file).lexically_normal().string();
+  const auto whole = std::filesystem::absolute(file, unknown);
+  return unknown ? file
+                 : whole.lexically_normal().string();  // the directory where this process works may be gone
 }
 
 }  // namespace touchstone::harness
