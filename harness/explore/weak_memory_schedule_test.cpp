@@ -111,6 +111,29 @@ TEST(WeakMemory, ASnapshotKeepsWhatItReads) {
   }));
 }
 
+// Danger (R1): a commit looks at the pins and finds none of the snapshot that opens, and unlinks the value that it will read. An older
+// snapshot keeps the chain growing until this commit is worth a look.
+TEST(WeakMemory, ATrimKeepsWhatASnapshotThatOpensReads) {
+  EXPECT_TRUE(holds_under_weak_memory([] {
+    Store<P> store({.backoff = false, .ticket = false});
+    store.compare_and_swap(0, WriteSet{}.set("x", 1));
+    const auto old = store.snapshot();
+    const int full = static_cast<int>(Cell<P>::kTrimAt);
+    for (int i = 1; i < full; ++i) store.compare_and_swap(store.version(), WriteSet{}.set("x", i + 1));
+    P::thread writer([&] { store.compare_and_swap(store.version(), WriteSet{}.set("x", full + 1)); });
+    P::thread reader([&] {
+      const auto snapshot = store.snapshot();
+      const auto value = snapshot.read("x");
+      require(value && value->integer() == static_cast<std::int64_t>(snapshot.version()),
+              "it reads its version");
+    });
+    writer.join();
+    reader.join();
+    require(old.read("x") == Value(1), "the old one still reads its own");
+    require(store.statistics().trims == 1, "the commit did look");
+  }));
+}
+
 // Danger (L3): a body reads a value that is older than the version it commits from, and the commit finds nothing changed since.
 // The oracle: no increment is lost.
 TEST(WeakMemory, NoIncrementIsLost) {
