@@ -243,11 +243,15 @@ TEST(Statistics, AreTextInColumns) {
   statistics = {};
   statistics.commits_fast = 99'999'999'999'999;  // fourteen digits fill their column
   statistics.oldest_snapshot_age = 123'456'789'012'345;
+  statistics.commits_merged = 9'999'999'999'999;
   statistics.snapshots_open = 1;
+  statistics.paths = 2;
   EXPECT_EQ(to_text(statistics),
             "99999999999999  commits_fast        commits whose expected version was the current one\n"
+            " 9999999999999  commits_merged      commits merged by key-level validation\n"
             "             1  snapshots_open      snapshots open now\n"
-            "123456789012345  oldest_snapshot_age versions made since the oldest open snapshot\n");
+            "123456789012345  oldest_snapshot_age versions made since the oldest open snapshot\n"
+            "             2  paths               distinct paths interned\n");
 }
 
 TEST(Datum, HoldsBothTruthValuesInsideABody) {

@@ -116,6 +116,7 @@ TEST_F(AttachmentTest, AHandleOfNothingLeadsNowhere) {
   EXPECT_EQ(none.payload_size(), 0u);
   EXPECT_EQ(none.generation(), 0u);
   EXPECT_EQ(Attachment::attach(none, directory()).error().code, SegmentErrc::bad_name);
+  EXPECT_EQ(Attachment::attach(none, directory()).error().system_error, 0) << "no system call failed";
   const std::string longest(kMaxNameBytes, 'n');
   EXPECT_EQ(SegmentHandle(longest + "more", 1, 2).name(), longest);
 }

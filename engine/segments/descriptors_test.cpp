@@ -53,8 +53,20 @@ TEST_F(DescriptorsTest, NoneGoesToAnExecutedProgramAndNoneIsLeft) {
       EXPECT_NE(::fcntl(fd, F_GETFD) & FD_CLOEXEC, 0) << fd;
     }
   });
+  const auto directory = SegmentDirectory::open(this->directory());
+  ASSERT_TRUE(directory);
+  const std::set<int> outside = open_descriptors();
+  int scanning = 0;
+  EXPECT_TRUE(directory->scan([&](std::string_view) {
+    for (const int fd : open_descriptors()) {
+      if (outside.contains(fd)) continue;
+      ++scanning;
+      EXPECT_NE(::fcntl(fd, F_GETFD) & FD_CLOEXEC, 0) << fd;
+    }
+  }));
+  EXPECT_EQ(scanning, 2) << "one, seen at each of the two entries";
+  EXPECT_EQ(open_descriptors(), outside);
   EXPECT_EQ(seen, 3) << "directory, lock and unnamed file";
-  EXPECT_EQ(open_descriptors(), before);
 }
 
 TEST_F(DescriptorsTest, NumberZeroIsAsGoodAsAnyOther) {

@@ -66,6 +66,11 @@ TEST(Frame, ACutMessageIsNone) {
   }
 }
 
+TEST(Frame, AnErrorIsNoReasonToTryForEver) {
+  EXPECT_EQ(receive_frame(-1), std::nullopt);
+  EXPECT_FALSE(send_frame(-1, "abc"));
+}
+
 TEST(Frame, APeerThatIsGoneIsNoSignal) {
   Pair pair;
   pair.far.reset(-1);

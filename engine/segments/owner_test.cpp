@@ -113,6 +113,12 @@ TEST_F(SegmentOwnerTest, RefusesASessionWithAColon) {
   EXPECT_EQ(SegmentOwner::open(options).error().code, SegmentErrc::bad_session);
 }
 
+TEST_F(SegmentOwnerTest, NamesADirectoryThatIsAFile) {
+  put("file");
+  EXPECT_EQ(SegmentDirectory::open(path("file")).error().code, SegmentErrc::bad_directory);
+  remove("file");
+}
+
 TEST_F(SegmentOwnerTest, NamesADirectoryThatIsNotThere) {
   auto options = this->options();
   options.directory = directory() + "/missing";
@@ -221,6 +227,7 @@ TEST_F(SegmentOwnerTest, SaysThatThereIsNoRoomForMoreThanThereIs) {
   const auto refusal = [&](std::size_t size) {
     return owner.allocate("large", size, [](auto) { ADD_FAILURE() << "filled"; }).error();
   };
+  EXPECT_EQ(refusal(std::size_t{1} << 42).code, SegmentErrc::no_space) << "which could be mapped";
   EXPECT_EQ(refusal(std::size_t{1} << 50).code, SegmentErrc::no_space);
   EXPECT_EQ(refusal(~std::size_t{0}).system_error, EFBIG);
   EXPECT_EQ(refusal(~std::size_t{0} - 255).system_error, EFBIG) << "with the header it would be none at all";

@@ -1,6 +1,8 @@
 #include "engine/segments/protections.h"
 
 #include <gtest/gtest.h>
+#include <linux/landlock.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "engine/segments/test_directory.h"
@@ -32,7 +34,8 @@ TEST_F(ProtectionsTest, SayWhatEachIsForWhereItIsThere) {
     EXPECT_TRUE(protection.present) << name;
     EXPECT_EQ(protection.detail, use);
   }
-  EXPECT_EQ(found.size(), std::size(required) + 2);
+  ASSERT_EQ(found.size(), std::size(required) + 2);
+  for (std::size_t i = 0; i < std::size(required); ++i) EXPECT_EQ(found[i].name, required[i].first) << i;
 }
 
 TEST_F(ProtectionsTest, OfFileModesAndLandlockAreNotRequired) {
@@ -50,6 +53,12 @@ TEST_F(ProtectionsTest, OfFileModesAndLandlockAreNotRequired) {
   EXPECT_EQ(landlock.detail, abi == 0  ? "missing: a worker's right to write is limited by file modes only"
                              : abi < 3 ? version + "does not cover truncate (3 does)"
                                        : version + "a worker can write nowhere but where it is told to");
+}
+
+TEST(Landlock, IsOfTheVersionThatTheKernelSays) {
+  const long said =
+      ::syscall(SYS_landlock_create_ruleset, nullptr, std::size_t{0}, LANDLOCK_CREATE_RULESET_VERSION);
+  EXPECT_EQ(landlock_abi(), said < 0 ? 0 : said);
 }
 
 TEST_F(ProtectionsTest, AMissingOneSaysWhatTheSystemSaid) {

@@ -59,6 +59,7 @@ TEST_F(ReaperTest, LeavesALiveOwnerAlone) {
   const ReapReport report = reap_all();
   ASSERT_EQ(report.groups.size(), 1u);
   EXPECT_EQ(report.groups[0].verdict, ReapVerdict::live);
+  EXPECT_EQ(report.groups[0].removed, 0u);
   EXPECT_TRUE(Attachment::attach(*handle, directory()));
   EXPECT_TRUE(owner.audit());
 }
@@ -216,6 +217,7 @@ TEST_F(ReaperTest, NamesADirectoryThatIsNotThere) {
   const ReapReport report = reap({.directory = directory() + "/missing", .session = std::nullopt});
   ASSERT_TRUE(report.error);
   EXPECT_EQ(report.error->code, SegmentErrc::bad_directory);
+  EXPECT_EQ(report.unparsable_names + report.removed_names, 0u);
 }
 
 TEST_F(ReaperTest, ManyGroupsNeedNoMoreDescriptorsThanThereAre) {

@@ -153,6 +153,30 @@ TEST_F(AcceptanceC12, AJobIsRunAgainWhenItMayBe) {
   EXPECT_EQ(pool.idle_workers().size(), 1u);
 }
 
+TEST_F(AcceptanceC12, AJobIsBegunAsOftenAsItMayBeAndNotOnceMore) {
+  for (const unsigned attempts : {1u, 3u}) {
+    std::array<int, 2> pipe{};
+    ASSERT_EQ(::pipe2(pipe.data(), O_CLOEXEC | O_NONBLOCK), 0);
+    {
+      auto pool = WorkerPool::open(
+          [&](const JobRequest&) -> std::string {
+            EXPECT_EQ(::write(pipe[1], "b", 1), 1);
+            ::raise(SIGKILL);
+            return "";
+          },
+          {.workers = 1, .attempts = attempts, .output_directories = {}});
+      ASSERT_TRUE(pool);
+      EXPECT_EQ(pool->run({}).error().code, SegmentErrc::worker_died);
+    }
+    std::array<char, 16> begun{};
+    EXPECT_EQ(::read(pipe[0], begun.data(), begun.size()), static_cast<ssize_t>(attempts));
+    ::close(pipe[0]);
+    ::close(pipe[1]);
+  }
+  WorkerPool::Options defaults;
+  EXPECT_EQ(defaults.attempts, 1u);
+}
+
 TEST_F(AcceptanceC12, AJobThatKillsEveryWorkerEnds) {
   WorkerPool pool = open(
       [](const JobRequest&) -> std::string {
