@@ -13,16 +13,18 @@ namespace {
 /// are one state (U1): nothing can tell them apart.
 class RegisterAutomaton : public Automaton {
  public:
-  RegisterAutomaton(const History& history, const std::vector<Operation>& classes, bool endless)
+  RegisterAutomaton(const History& history, const Representatives& classes, bool endless)
       : history_(history), endless_(endless) {
-    for (const Operation& it : classes) {
+    for (ClassId id = 0; id < classes.size(); ++id) {
+      const Operation& it = classes[id];
       if (it.function == Function::kRead) mentioned_.push_back(it.observed);
       if (it.function == Function::kCas) mentioned_.push_back(it.expected);
     }
     std::sort(mentioned_.begin(), mentioned_.end());
     mentioned_.erase(std::unique(mentioned_.begin(), mentioned_.end()), mentioned_.end());
     classes_.reserve(classes.size());
-    for (const Operation& it : classes) {
+    for (ClassId id = 0; id < classes.size(); ++id) {
+      const Operation& it = classes[id];
       if (it.function == Function::kRead) {
         classes_.push_back({Kind::kRead, it.observed, it.observed});
       } else if (it.function == Function::kWrite) {
@@ -154,7 +156,7 @@ class SpecAutomaton : public TableAutomaton<typename Specification::State, SpecL
 
  public:
   SpecAutomaton(Specification specification, const std::vector<Call<Specification>>& calls,
-                const std::vector<Operation>& classes)
+                const Representatives& classes)
       : specification_(specification), calls_(calls), classes_(classes) {}
 
   ClassTraits traits(ClassId operation) const override {
@@ -176,7 +178,7 @@ class SpecAutomaton : public TableAutomaton<typename Specification::State, SpecL
  private:
   Specification specification_;
   const std::vector<Call<Specification>>& calls_;
-  std::vector<Operation> classes_;
+  const Representatives& classes_;
 };
 
 struct CellLess {
@@ -199,12 +201,10 @@ struct CellLess {
 /// Cells with versions or appended strings, one or several of them.
 class CellAutomaton : public TableAutomaton<CellState, CellLess> {
  public:
-  CellAutomaton(const History& history, const std::vector<Operation>& classes)
-      : history_(history), spec_(history), classes_(classes) {
-    for (const Operation& it : classes_) {
-      versions_ = versions_ || it.version != kNoVersion || it.function == Function::kCasVersion;
-    }
-  }
+  CellAutomaton(const History& history, const Representatives& classes)
+      : history_(history), spec_(history), classes_(classes), versions_(classes.any([](const Operation& it) {
+          return it.version != kNoVersion || it.function == Function::kCasVersion;
+        })) {}
 
   ClassTraits traits(ClassId operation) const override {
     const Operation& it = classes_[operation];
@@ -250,8 +250,8 @@ class CellAutomaton : public TableAutomaton<CellState, CellLess> {
   /// Every cell is there from the start, so that equal states are equal maps.
   CellState first_state() const override {
     CellState state;
-    for (const Operation& it : classes_) {
-      state[it.key].value =
+    for (ClassId id = 0; id < classes_.size(); ++id) {
+      state[classes_[id].key].value =
           history_.initial == kNil ? std::nullopt : std::optional(history_.values.scalar(history_.initial));
     }
     return state;
@@ -268,48 +268,39 @@ class CellAutomaton : public TableAutomaton<CellState, CellLess> {
  private:
   const History& history_;
   CellSpec spec_;
-  std::vector<Operation> classes_;
-  bool versions_ = false;
+  const Representatives& classes_;
+  const bool versions_;
 };
 
-bool is_plain_register(const std::vector<Operation>& classes) {
-  for (const Operation& it : classes) {
-    if (it.function == Function::kAppend || it.function == Function::kCasVersion ||
-        it.version != kNoVersion) {
-      return false;
-    }
-    if (it.key != classes.front().key) return false;
-  }
-  return true;
+bool is_plain_register(const Representatives& classes) {
+  return !classes.any([&](const Operation& it) {
+    return it.function == Function::kAppend || it.function == Function::kCasVersion ||
+           it.version != kNoVersion || it.key != classes[0].key;
+  });
 }
 
 }  // namespace
 
-std::unique_ptr<Automaton> make_automaton(const History& history,
-                                          const std::vector<Operation>& representatives) {
+std::unique_ptr<Automaton> make_automaton(const History& history, const Representatives& classes) {
   switch (history.kind) {
     case HistoryKind::kStore:
       return std::make_unique<SpecAutomaton<StoreSpec>>(StoreSpec(history.store_rules), history.store_calls,
-                                                        representatives);
+                                                        classes);
     case HistoryKind::kTicket:
       return std::make_unique<SpecAutomaton<TicketSpec>>(TicketSpec(history.ticket_rules),
-                                                         history.ticket_calls, representatives);
+                                                         history.ticket_calls, classes);
     case HistoryKind::kSegment:
-      return std::make_unique<SpecAutomaton<SegmentSpec>>(SegmentSpec(), history.segment_calls,
-                                                          representatives);
+      return std::make_unique<SpecAutomaton<SegmentSpec>>(SegmentSpec(), history.segment_calls, classes);
     case HistoryKind::kCell:
       break;
   }
-  if (is_plain_register(representatives))
-    return std::make_unique<RegisterAutomaton>(history, representatives, false);
-  return std::make_unique<CellAutomaton>(history, representatives);
+  if (is_plain_register(classes)) return std::make_unique<RegisterAutomaton>(history, classes, false);
+  return std::make_unique<CellAutomaton>(history, classes);
 }
 
-std::unique_ptr<Automaton> make_endless_automaton(const History& history,
-                                                  const std::vector<Operation>& representatives) {
-  if (is_plain_register(representatives))
-    return std::make_unique<RegisterAutomaton>(history, representatives, true);
-  return std::make_unique<CellAutomaton>(history, representatives);
+std::unique_ptr<Automaton> make_endless_automaton(const History& history, const Representatives& classes) {
+  if (is_plain_register(classes)) return std::make_unique<RegisterAutomaton>(history, classes, true);
+  return std::make_unique<CellAutomaton>(history, classes);
 }
 
 }  // namespace touchstone::model

@@ -14,6 +14,7 @@
 //       all of one group overwrite the same thing.
 // An automaton belongs to one search at a time (it fills tables as it goes).
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -33,6 +34,27 @@ inline constexpr std::uint32_t kNotBlind = ~std::uint32_t{0};
 struct ClassTraits {
   bool observer = false;            ///< U2
   std::uint32_t group = kNotBlind;  ///< U3
+};
+
+/// One operation of each class, in the order of the classes: numbers into a history that outlives it.
+class Representatives {
+ public:
+  explicit Representatives(const History& history) : history_(&history) {}
+
+  void push_back(std::uint32_t number) { numbers_.push_back(number); }
+  void pop_back() { numbers_.pop_back(); }
+  const Operation& operator[](ClassId id) const { return history_->operations[numbers_[id]]; }
+  ClassId size() const { return static_cast<ClassId>(numbers_.size()); }
+
+  template <class Holds>
+  bool any(const Holds& holds) const {
+    return std::any_of(numbers_.begin(), numbers_.end(),
+                       [&](std::uint32_t number) { return holds(history_->operations[number]); });
+  }
+
+ private:
+  const History* history_;
+  std::vector<std::uint32_t> numbers_;
 };
 
 class Automaton {
@@ -58,12 +80,10 @@ class Automaton {
   virtual std::size_t bytes() const = 0;
 };
 
-/// The automaton for a partition; `representatives` has one operation of each class, in class order.
-std::unique_ptr<Automaton> make_automaton(const History& history,
-                                          const std::vector<Operation>& representatives);
+/// The automaton for a partition, whose classes these are; they outlive it.
+std::unique_ptr<Automaton> make_automaton(const History& history, const Representatives& classes);
 
 /// The same for a part of an endless history of one cell without versions: any value may be read later.
-std::unique_ptr<Automaton> make_endless_automaton(const History& history,
-                                                  const std::vector<Operation>& representatives);
+std::unique_ptr<Automaton> make_endless_automaton(const History& history, const Representatives& classes);
 
 }  // namespace touchstone::model

@@ -18,8 +18,8 @@ DepthFirst::DepthFirst(const Problem& problem, Automaton& automaton, const Searc
       options_(options),
       window_(problem, automaton, options.reductions),
       current_(window_.layout().words()),
-      choices_(window_.layout().words()),
-      failures_(window_.layout().words()) {
+      choices_(window_.layout().words(), window_.one_cell()),
+      failures_(window_.layout().words(), window_.one_cell()) {
   Layout::set_state(current_.data(), automaton.initial());
 }
 
@@ -87,10 +87,8 @@ void DepthFirst::push_choice(std::uint32_t cursor, Word cells) {
 
 /// If it failed before, or one failed that could have done all that it can: the cells that was due to.
 std::optional<Word> DepthFirst::known_failure() const {
-  const Word* cells =
-      failures_.find(current_.data(), !options_.reductions.dominance,
-                     [&](const Word* failed) { return window_.dominates(failed, current_.data()); });
-  return cells == nullptr ? std::nullopt : std::optional(*cells);
+  return failures_.find(current_.data(), !options_.reductions.dominance,
+                        [&](const Word* failed) { return window_.dominates(failed, current_.data()); });
 }
 
 /// W2.
@@ -103,7 +101,7 @@ bool DepthFirst::fits_in_memory() {
 
 Word DepthFirst::cell_of_top() const {
   const std::uint32_t event = problem_.events[Layout::event(choices_.configuration())];
-  return Word{1} << (window_.cell_of(Problem::operation_of(event)) % 64);
+  return window_.one_cell() ? 1 : Word{1} << (window_.cell_of(Problem::operation_of(event)) % 64);
 }
 
 /// W3.

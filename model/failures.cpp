@@ -55,14 +55,14 @@ void ChoiceStack::push(const Word* configuration, const ChoicePoint& point) {
   Word* it = records_.push();
   std::copy(configuration, configuration + words_, it);
   it[words_] = (Word{point.effects} << 32U) | point.cursor;
-  it[words_ + 1] = point.cells;
+  if (!one_cell_) it[words_ + 1] = point.cells;
 }
 
 const Word* FailureMemo::Half::equal(const Word* configuration, std::size_t hash) const {
   for (std::uint32_t number = first_of(by_all, hash); number != kNone;) {
     const Word* it = at(number);
-    if (std::memcmp(it, configuration, words * sizeof(Word)) == 0) return it + words;
-    number = static_cast<std::uint32_t>(it[words + 1]);
+    if (std::memcmp(it, configuration, words * sizeof(Word)) == 0) return it;
+    number = static_cast<std::uint32_t>(it[words]);
   }
   return nullptr;
 }
@@ -71,7 +71,7 @@ void FailureMemo::Half::link(std::uint32_t number) {
   Word* it = at(number);
   std::uint32_t& all = by_all[hash_of(it, words) & (by_all.size() - 1)];
   std::uint32_t& first = by_first[hash_of(it, 1) & (by_first.size() - 1)];
-  it[words + 1] = (Word{first} << 32U) | all;
+  it[words] = (Word{first} << 32U) | all;
   all = first = number;
 }
 
@@ -79,7 +79,7 @@ void FailureMemo::Half::insert(const Word* configuration, Word cells) {
   const auto number = static_cast<std::uint32_t>(records.size());
   Word* it = records.push();
   std::copy(configuration, configuration + words, it);
-  it[words] = cells;
+  if (!one_cell) it[words + 1] = cells;
   if (records.size() > by_all.size() * kLoad) {
     const std::size_t buckets = std::max(kFirstBuckets, by_all.size() * 2);
     by_all = std::vector<std::uint32_t>(buckets, kNone);
@@ -92,7 +92,7 @@ void FailureMemo::Half::insert(const Word* configuration, Word cells) {
 void FailureMemo::insert(const Word* configuration, Word cells) {
   if (halves_[0].bytes() > limit_ / 2) {
     halves_[1] = std::move(halves_[0]);
-    halves_[0] = Half(words_);
+    halves_[0] = Half(words_, one_cell_);
   }
   halves_[0].insert(configuration, cells);
 }

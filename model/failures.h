@@ -14,6 +14,7 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "model/configurations.h"
@@ -36,7 +37,7 @@ class RecordStack {
 
  private:
   static constexpr std::size_t kFirst = 16;
-  static constexpr std::size_t kDoublings = 8;
+  static constexpr std::size_t kDoublings = 3;  // so what is free is little, also in a short history
   static std::size_t records_in(std::size_t block) {
     return kFirst << (block < kDoublings ? block : kDoublings);
   }
@@ -58,7 +59,9 @@ struct ChoicePoint {
 
 class ChoiceStack {
  public:
-  explicit ChoiceStack(std::size_t words) : words_(words), records_(words + 2) {}
+  /// Of several cells, or of one: then there is nothing to say about cells.
+  ChoiceStack(std::size_t words, bool one_cell)
+      : words_(words), one_cell_(one_cell), records_(words + (one_cell ? 1 : 2)) {}
 
   void push(const Word* configuration, const ChoicePoint& point);
   void pop() { records_.pop(); }
@@ -69,30 +72,34 @@ class ChoiceStack {
   const Word* configuration() const { return records_.top(); }
   std::uint32_t cursor() const { return static_cast<std::uint32_t>(records_.top()[words_]); }
   std::uint32_t effects() const { return static_cast<std::uint32_t>(records_.top()[words_] >> 32U); }
-  Word cells() const { return records_.top()[words_ + 1]; }
+  Word cells() const { return one_cell_ ? 0 : records_.top()[words_ + 1]; }
   void set_cursor(std::uint32_t cursor) { records_.top()[words_] = (Word{effects()} << 32U) | cursor; }
-  void add_cells(Word cells) { records_.top()[words_ + 1] |= cells; }
+  void add_cells(Word cells) {
+    if (!one_cell_) records_.top()[words_ + 1] |= cells;
+  }
 
  private:
   std::size_t words_;
+  bool one_cell_;
   RecordStack records_;
 };
 
 class FailureMemo {
  public:
-  explicit FailureMemo(std::size_t words) : words_(words), halves_{Half(words), Half(words)} {}
+  FailureMemo(std::size_t words, bool one_cell)
+      : words_(words), one_cell_(one_cell), halves_{Half(words, one_cell), Half(words, one_cell)} {}
 
   /// Of a configuration that find() did not find.
   void insert(const Word* configuration, Word cells);
 
-  /// The cells that the failure was due to; nullptr if none is known. `dominates(failed)` is asked of some that have the same first
+  /// The cells that the failure was due to; nothing if none is known. `dominates(failed)` is asked of some that have the same first
   /// word; nothing is asked of `equal_only`.
   template <class Dominates>
-  const Word* find(const Word* configuration, bool equal_only, const Dominates& dominates) const {
+  std::optional<Word> find(const Word* configuration, bool equal_only, const Dominates& dominates) const {
     const std::size_t by_all = hash_of(configuration, words_);
     const std::size_t by_first = hash_of(configuration, 1);
     for (const Half& half : halves_) {
-      if (const Word* cells = half.equal(configuration, by_all)) return cells;
+      if (const Word* it = half.equal(configuration, by_all)) return half.cells_of(it);
       if (equal_only) continue;
       int asked = 0;
       for (std::uint32_t number = half.first_of(half.by_first, by_first);
@@ -100,12 +107,12 @@ class FailureMemo {
         const Word* it = half.at(number);
         if (it[0] == configuration[0]) {
           ++asked;
-          if (dominates(it)) return it + words_;
+          if (dominates(it)) return half.cells_of(it);
         }
-        number = static_cast<std::uint32_t>(it[words_ + 1] >> 32U);
+        number = static_cast<std::uint32_t>(it[words_] >> 32U);
       }
     }
-    return nullptr;
+    return std::nullopt;
   }
 
   void limit(std::size_t bytes) { limit_ = bytes; }
@@ -114,13 +121,18 @@ class FailureMemo {
 
  private:
   static constexpr std::uint32_t kNone = ~std::uint32_t{0};
+  static constexpr Word kTheCell = 1;
   /// Dominance looks at so many failures of the same first word, the latest first.
   static constexpr int kCompared = 24;
 
-  /// Records: the configuration, its cells, and two numbers: the next of the same bucket in by_all, and in by_first.
+  /// Records: the configuration, two numbers (the next of the same bucket in by_all, and in by_first), and of several cells which.
   struct Half {
-    explicit Half(std::size_t words_of_configuration)
-        : words(words_of_configuration), records(words_of_configuration + 2) {}
+    Half(std::size_t words_of_configuration, bool only_one_cell)
+        : words(words_of_configuration),
+          one_cell(only_one_cell),
+          records(words_of_configuration + (only_one_cell ? 1 : 2)) {}
+
+    Word cells_of(const Word* record) const { return one_cell ? kTheCell : record[words + 1]; }
 
     Word* at(std::uint32_t number) { return records.at(number); }
     const Word* at(std::uint32_t number) const { return const_cast<Half*>(this)->records.at(number); }
@@ -135,12 +147,14 @@ class FailureMemo {
     }
 
     std::size_t words;
+    bool one_cell;
     RecordStack records;
     std::vector<std::uint32_t> by_all;
     std::vector<std::uint32_t> by_first;
   };
 
   std::size_t words_;
+  bool one_cell_;
   std::array<Half, 2> halves_;  ///< the younger first
   std::size_t limit_ = ~std::size_t{0};
 };

@@ -12,7 +12,7 @@
 // when some return forces it (Lowe 2014). Rules:
 //   W1  The memory of a search is bounded by the configurations it holds at a time, whatever the length of
 //       the history, beside 12 bytes an operation for the witness, if one is asked for, and the depth-first search's
-//       way back: for each choice that it may come back to 16 bytes and a configuration.
+//       way back: for each choice that it may come back to 8 bytes and a configuration, 16 where there are several cells.
 //   W2  Forgetting failed configurations (when memory runs short, the older half) costs time, never soundness. What then is more than the
 //       memory given ends the search: kOutOfMemory, never a verdict.
 //   W3  The depth-first search knows which cells a failure is due to, and goes straight back to the last

@@ -4,7 +4,6 @@
 #include <functional>
 #include <queue>
 #include <tuple>
-#include <unordered_map>
 #include <unordered_set>
 
 namespace touchstone::model {
@@ -52,21 +51,19 @@ bool can_matter(const Operation& operation, const Notice& notice) {
 using ClassKey =
     std::tuple<KeyId, Function, Outcome, ValueId, ValueId, ValueId, std::uint64_t, std::uint64_t>;
 
-struct ClassKeyHash {
-  std::size_t operator()(const ClassKey& key) const {
-    std::uint64_t hash = std::get<0>(key) * 0x9e3779b97f4a7c15U;
-    const auto mix = [&](std::uint64_t word) {
-      hash = (hash ^ word) * 0xff51afd7ed558ccdU;
-      hash ^= hash >> 32U;
-    };
-    mix((static_cast<std::uint64_t>(std::get<1>(key)) << 8U) | static_cast<std::uint64_t>(std::get<2>(key)));
-    mix((std::uint64_t{std::get<3>(key)} << 32U) | std::get<4>(key));
-    mix(std::get<5>(key));
-    mix(std::get<6>(key));
-    mix(std::get<7>(key));
-    return hash;
-  }
-};
+std::size_t hash_of(const ClassKey& key) {
+  std::uint64_t hash = std::get<0>(key) * 0x9e3779b97f4a7c15U;
+  const auto mix = [&](std::uint64_t word) {
+    hash = (hash ^ word) * 0xff51afd7ed558ccdU;
+    hash ^= hash >> 32U;
+  };
+  mix((static_cast<std::uint64_t>(std::get<1>(key)) << 8U) | static_cast<std::uint64_t>(std::get<2>(key)));
+  mix((std::uint64_t{std::get<3>(key)} << 32U) | std::get<4>(key));
+  mix(std::get<5>(key));
+  mix(std::get<6>(key));
+  mix(std::get<7>(key));
+  return hash;
+}
 
 ClassKey class_key(const Operation& it) {
   const Outcome outcome = is_unknown(it) ? Outcome::kUnknown : it.outcome;
@@ -74,13 +71,15 @@ ClassKey class_key(const Operation& it) {
 }
 
 void assign_classes(const History& history, Problem& problem) {
-  std::unordered_map<ClassKey, ClassId, ClassKeyHash> classes;
+  const auto key_of = [&](ClassId id) { return class_key(problem.representatives[id]); };
+  const auto hash = [&](ClassId id) { return hash_of(key_of(id)); };
+  const auto equal = [&](ClassId left, ClassId right) { return key_of(left) == key_of(right); };
+  std::unordered_set<ClassId, decltype(hash), decltype(equal)> classes(16, hash, equal);
   for (SearchOperation& operation : problem.operations) {
-    const Operation& record = history.operations[operation.number];
-    const auto next = static_cast<ClassId>(problem.representatives.size());
-    const auto [found, fresh] = classes.try_emplace(class_key(record), next);
-    if (fresh) problem.representatives.push_back(record);
-    operation.class_id = found->second;
+    problem.representatives.push_back(operation.number);
+    const auto [found, fresh] = classes.insert(problem.representatives.size() - 1);
+    if (!fresh) problem.representatives.pop_back();
+    operation.class_id = *found;
   }
   problem.unknown_of_class.assign(problem.representatives.size(), kNoIndex);
   for (std::uint32_t i = 0; i < problem.operations.size(); ++i) {
@@ -181,7 +180,7 @@ void find_goals(const History& history, Problem& problem) {
 }
 
 Problem prepare(const History& history, std::span<const OperationNumber> numbers, const Notice& notice) {
-  Problem problem;
+  Problem problem(history);
   problem.operations.reserve(numbers.size());
   for (const OperationNumber number : numbers) {
     if (can_matter(history.operations[number], notice))

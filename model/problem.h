@@ -12,7 +12,8 @@
 //       invoked goes first, and a configuration only counts how many took effect.
 //   P4  What cannot matter is left out: reads with unknown outcome, and unknown operations whose effect no
 //       other operation can notice. Of an endless history only the reads: what comes later may notice.
-// 24 bytes an operation, and no more while it is made. Immutable after make_problem().
+// 24 bytes an operation and 4 a class, and no more while it is made but 32 a class. Immutable after make_problem(); the history
+// outlives it.
 
 #include <cstdint>
 #include <span>
@@ -49,10 +50,12 @@ struct Goal {
 };
 
 struct Problem {
+  explicit Problem(const History& history) : representatives(history) {}
+
   std::vector<SearchOperation>
       operations;  ///< in the order of their invocations, so invocation i is of operation i
-  std::vector<std::uint32_t> events;       ///< P1: operation * 2 + (return ? 1 : 0)
-  std::vector<Operation> representatives;  ///< one for each class
+  std::vector<std::uint32_t> events;  ///< P1: operation * 2 + (return ? 1 : 0)
+  Representatives representatives;    ///< of the classes
   std::vector<UnknownClass> unknown;
   std::vector<std::uint32_t> unknown_of_class;  ///< class to its place in `unknown`, or kNoIndex
   std::vector<Goal> goals;                      ///< by return; only where values extend one another

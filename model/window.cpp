@@ -20,6 +20,7 @@ Window::Window(const Problem& problem, Automaton& automaton, const Reductions& r
     const Operation& representative = problem.representatives[id];
     cells_.push_back(representative.function == Function::kCall ? 0 : representative.key);
     if (!reductions_.lazy_burial) traits_.back().group = kNotBlind;
+    one_cell_ = one_cell_ && cells_.back() == cells_.front();
   }
   std::vector<bool> seen(classes);
   has_twins_.resize(classes);

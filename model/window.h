@@ -79,6 +79,8 @@ class Window {
   bool next_choice(const Word* configuration, Choice& choice, std::uint32_t forced) const;
 
   /// The cell that the operation is of; 0 where there are no cells.
+  /// All operations are about the same cell.
+  bool one_cell() const { return one_cell_; }
   KeyId cell_of(std::uint32_t operation) const { return cells_[problem_.operations[operation].class_id]; }
 
   /// Lets the choice take effect, and what R1 and R2 bring with it, on the way to having `forced` take effect.
@@ -117,7 +119,8 @@ class Window {
   Reductions reductions_;
   Layout layout_;
   std::vector<ClassTraits> traits_;
-  std::vector<KeyId> cells_;            ///< by class
+  std::vector<KeyId> cells_;  ///< by class
+  bool one_cell_ = true;
   std::vector<bool> has_twins_;         ///< by class: more than one operation
   std::vector<std::uint32_t> open_;     ///< with known outcome, by return
   std::vector<std::uint32_t> invoked_;  ///< by unknown class: how many are open
