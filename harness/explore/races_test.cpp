@@ -85,6 +85,24 @@ TEST(EngineRaces, APathThatIsJustBeingMadeIsReadAsAWhole) {
   }));
 }
 
+// Danger (K4): while somebody has a turn, a commit walks down to the paths below its own, and sees one before its name and neighbour.
+TEST(EngineRaces, AWalkToReservationsReadsPathsAsAWhole) {
+  EXPECT_TRUE(no_race([] {
+    const auto owned = std::make_unique<Store<P>>(
+        StoreOptions{.backoff = false, .policy = Policy::key_queue, .ticket_threshold = 1});
+    Store<P>& store = *owned;
+    store.compare_and_swap(0, WriteSet{}.set("q", 0));
+    static_cast<void>(store.key("d"));
+    auto holder = store.worker();
+    store.compare_and_swap(0, WriteSet{}.set("q", 1), &holder);  // a conflict, which earns the turn
+    require(store.await_turn(holder) == TicketStatus::holding, "nobody is before it");
+    P::thread maker([&] { static_cast<void>(store.key("d.x")); });
+    P::thread walker([&] { store.compare_and_swap(1, WriteSet{}.set("d", 1)); });
+    maker.join();
+    walker.join();
+  }));
+}
+
 // Danger: the table of paths grows while another thread looks one up.
 TEST(EngineRaces, ATableThatGrowsIsReadAsAWhole) {
   EXPECT_TRUE(no_race(
