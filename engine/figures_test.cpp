@@ -84,6 +84,8 @@ TEST(Path, ANameOfACompositeIsOneComponent) {
     const auto refused = store.compare_and_swap(0, WriteSet{}.set("p", Composite{{name, 1}}));
     EXPECT_EQ(std::get<Rejected>(refused).what,
               "a composite's name is empty or has a dot: \"" + std::string(name) + "\" below p");
+    const auto deep = store.compare_and_swap(0, WriteSet{}.set("p", Composite{{"q", Composite{{name, 1}}}}));
+    EXPECT_EQ(std::get<Rejected>(deep).code, ErrorCode::bad_path);
   }
 }
 
@@ -110,6 +112,15 @@ TEST(ErrorCode, EveryOneHasTheNameThatOthersKnowItBy) {
                                                      {ErrorCode::foreign_key, "foreign_key"}};
   for (const auto& [code, name] : names) EXPECT_STREQ(name_of(code), name);
   EXPECT_STREQ(name_of(static_cast<ErrorCode>(200)), "unknown");
+}
+
+TEST(Value, GivesWhatItWasMadeOf) {
+  EXPECT_TRUE(Value(true).boolean());
+  EXPECT_FALSE(Value(false).boolean());
+  EXPECT_EQ(Value(-5).integer(), -5);
+  EXPECT_EQ(Value(0.5).real(), 0.5);
+  EXPECT_EQ(Value("a").text(), "a");
+  EXPECT_EQ(Value(Composite{{"x", 1}}).at("x").integer(), 1);
 }
 
 TEST(Value, IsTextAsAPersonWritesIt) {

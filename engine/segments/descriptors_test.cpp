@@ -69,6 +69,23 @@ TEST_F(DescriptorsTest, NoneGoesToAnExecutedProgramAndNoneIsLeft) {
   EXPECT_EQ(seen, 3) << "directory, lock and unnamed file";
 }
 
+TEST(Descriptor, IsClosedByWhatIsAssignedToItAndKeptByItself) {
+  const std::set<int> before = open_descriptors();
+  {
+    Descriptor one(::open("/dev/null", O_RDONLY | O_CLOEXEC)),
+        other(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    const int first = one.get(), second = other.get();
+    one = std::move(other);
+    EXPECT_EQ(one.get(), second);
+    EXPECT_LT(::fcntl(first, F_GETFD), 0);
+    Descriptor& same = one;
+    one = std::move(same);
+    EXPECT_EQ(one.get(), second);
+    EXPECT_GE(::fcntl(second, F_GETFD), 0);
+  }
+  EXPECT_EQ(open_descriptors(), before);
+}
+
 TEST_F(DescriptorsTest, NumberZeroIsAsGoodAsAnyOther) {
   const int standard_input = ::fcntl(0, F_DUPFD_CLOEXEC, 100);
   ASSERT_GE(standard_input, 0);

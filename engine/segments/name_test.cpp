@@ -93,6 +93,8 @@ TEST(SegmentName, SplitsOnlyWhatBeginsWithItsPrefixAndFits) {
   EXPECT_TRUE(split_name("theus:s:7:k"));
   EXPECT_EQ(split_name("theus:s:7:k")->encoded_key, "k");
   EXPECT_FALSE(split_name("theirs:s:7:k"));
+  EXPECT_FALSE(decode_key("%zz"));
+  EXPECT_FALSE(decode_key(""));
   EXPECT_FALSE(split_name("Theus:s:7:k"));
   EXPECT_FALSE(split_name("x:"));
   EXPECT_FALSE(split_name(""));

@@ -215,6 +215,13 @@ TEST_F(SegmentOwnerTest, SweepsWhatAnEarlierProcessOfItsPidLeft) {
   EXPECT_TRUE(owner->allocate("frame", bytes_of("new")));
 }
 
+TEST_F(SegmentOwnerTest, AnAuditOfNothingIsAnError) {
+  SegmentOwner owner = this->owner();
+  EXPECT_TRUE(owner.audit());
+  EXPECT_TRUE(owner.shutdown());
+  EXPECT_EQ(owner.audit().error().code, SegmentErrc::shut_down);
+}
+
 TEST_F(SegmentOwnerTest, GenerationsCountFromOne) {
   SegmentOwner owner = this->owner();
   EXPECT_EQ(owner.allocate("a", bytes_of(""))->generation(), 1u);
