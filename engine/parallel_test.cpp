@@ -115,6 +115,13 @@ TEST_F(ParallelTest, FailuresLeaveExecuteAsTypedErrors) {
   EXPECT_EQ(store_.version(), 0u);
 }
 
+TEST(WorkerPoolOptions, DefaultsAreWhatTheHeaderPromises) {
+  const WorkerPool::Options options;
+  EXPECT_EQ(options.workers, 2u);
+  EXPECT_EQ(options.attempts, 1u);
+  EXPECT_TRUE(options.output_directories.empty());
+}
+
 TEST(ParallelAnswer, RoundTripsEveryKindOfWrite) {
   const WriteSet writes = writes_of_every_kind();
   const auto decoded = decode_writes(encode_writes(writes));

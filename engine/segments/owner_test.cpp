@@ -215,6 +215,14 @@ TEST_F(SegmentOwnerTest, SweepsWhatAnEarlierProcessOfItsPidLeft) {
   EXPECT_TRUE(owner->allocate("frame", bytes_of("new")));
 }
 
+TEST(SegmentOwnerOptions, DefaultsAreWhatTheHeaderPromises) {
+  const SegmentOwner::Options options;
+  EXPECT_EQ(options.session, "");
+  EXPECT_EQ(options.directory, "/dev/shm");
+  EXPECT_EQ(options.start_check, SegmentOwner::StartCheck::all_sessions);
+  EXPECT_EQ(options.lock_attempts, 2000u);
+}
+
 TEST_F(SegmentOwnerTest, AnAuditOfNothingIsAnError) {
   SegmentOwner owner = this->owner();
   EXPECT_TRUE(owner.audit());

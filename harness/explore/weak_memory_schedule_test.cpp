@@ -48,6 +48,23 @@ TEST(WeakMemory, OfACommitAboveAndOneOfAPathThatIsBeingMadeOneSeesTheOther) {
   }));
 }
 
+// The same with a leaf that one makes and another one finds and writes (N1): who finds it must not be faster than its parent.
+TEST(WeakMemory, WhoFindsAPathThatAnotherOneMakesIsSeenFromAbove) {
+  EXPECT_TRUE(holds_under_weak_memory([] {
+    Store<P> store({.backoff = false, .ticket = false});
+    static_cast<void>(store.key("d"));
+    CommitResult above, below;
+    P::thread maker([&] { static_cast<void>(store.key("d.x")); });
+    P::thread a([&] { above = store.compare_and_swap(0, WriteSet{}.set("d", 1)); });
+    P::thread b([&] { below = store.compare_and_swap(0, WriteSet{}.set("d.x", 2)); });
+    maker.join();
+    a.join();
+    b.join();
+    const bool both = std::holds_alternative<Committed>(above) && std::holds_alternative<Committed>(below);
+    require(!both, "one of the two sees the other");
+  }));
+}
+
 // Danger (S1): the holder closes the gate and finds no commit under way, while a commit that is under way finds the gate open.
 // The oracle: what a holder commits from a version read in its turn is never refused.
 TEST(WeakMemory, AHoldersCommitMeetsNobodyWhoPassedItsGate) {
