@@ -169,7 +169,10 @@ int run(const Arguments& arguments) {
 }  // namespace
 
 void add_engines_command(CLI::App& app, int& exit_status) {
-  claims_of_servers = server_claims;
+  claims_of_servers = [](std::string_view name) {
+    auto store = etcd_store_claims(name);
+    return store ? std::move(store) : server_claims(name);
+  };
   auto arguments = std::make_shared<Arguments>();
   auto* command =
       app.add_subcommand("engines", "Measure servers that others wrote: what they keep, what it costs");

@@ -185,7 +185,8 @@ void add_verify_command(CLI::App& app, int& exit_status) {
   auto* command = app.add_subcommand("verify", "Check every promise against an engine and print the table");
   command->add_option("--engine", arguments->engine,
                       "reference; simple, the suite's own trivial engine; ./libmine.so; or the command of an "
-                      "engine, \"python3 mine.py\"; or etcd, etcd3, redis, postgres, rocksdb");
+                      "engine, \"python3 mine.py\"; or etcd, etcd3, redis, postgres, rocksdb; "
+                      "or etcd-store, etcd-store3, the contract kept in etcd");
   command->add_option("--budget", arguments->budget, "how long to try, for example 30s, 2m")
       ->capture_default_str();
   command->add_option("--out", arguments->out, "run directory for report, histories and replay lines")

@@ -16,6 +16,11 @@ engine::EtcdOptions& place() {
   return place;
 }
 
+int& tries_of_a_call() {
+  static int tries = 1;
+  return tries;
+}
+
 engine::EtcdOptions next_place() {
   static std::atomic<int> engines{0};
   engine::EtcdOptions next = place();
@@ -29,16 +34,22 @@ void EtcdEngine::use(engine::EtcdOptions etcd) {
   place() = std::move(etcd);
 }
 
+void EtcdEngine::repeat_what_is_unknown(bool repeats) {
+  tries_of_a_call() = repeats ? 100 : 1;
+}
+
 EtcdEngine::EtcdEngine(const EngineSettings& settings)
     : validate_reads_(settings.validate_reads), store_(next_place(), to_engine(settings)) {}
 
 model::StoreResponse EtcdEngine::Client::apply(const model::StoreOperation& operation) {
-  try {
-    return std::visit([this](const auto& call) { return answer(call); }, operation);
-  } catch (const engine::Error& error) {
-    return to_model(error.rejected());
-  } catch (const engine::EtcdUnreachable& lost) {
-    throw OutcomeUnknown(lost.what());
+  for (int tries = 1;; ++tries) {
+    try {
+      return std::visit([this](const auto& call) { return answer(call); }, operation);
+    } catch (const engine::Error& error) {
+      return to_model(error.rejected());
+    } catch (const engine::EtcdUnreachable& lost) {
+      if (tries >= tries_of_a_call()) throw OutcomeUnknown(lost.what());
+    }
   }
 }
 

@@ -34,6 +34,9 @@ class EtcdEngine {
   /// Where etcd is. The root is a prefix of each engine's own.
   static void use(engine::EtcdOptions place);
 
+  /// Plants a bug: a call whose outcome is unknown is made again.
+  static void repeat_what_is_unknown(bool repeats);
+
   explicit EtcdEngine(const EngineSettings& settings);
 
   class Client {

@@ -27,15 +27,20 @@ void EtcdWorker::renew() {
 
 /// Into the queue: for the first time, or at the age that it has. etcd counts leases in seconds.
 void EtcdWorker::join() {
-  if (claim_.lease != 0) return;
   const StoreOptions& options = store_.options();
   const Duration window = std::max(options.lease_least, longest_attempt_ * options.lease_factor);
   const std::int64_t seconds = std::chrono::ceil<std::chrono::seconds>(window).count();
-  const auto lease = gateway_.grant(seconds << std::min(claim_.expiries, kMostDoublings));
-  claim_.lease = lease.id;
-  claim_.seconds = lease.seconds;
-  claim_.refreshed = NativePlatform::now();
-  enter_queue();
+  while (claim_.lease == 0) {
+    const auto lease = gateway_.grant(seconds << std::min(claim_.expiries, kMostDoublings));
+    claim_.lease = lease.id;
+    claim_.seconds = lease.seconds;
+    claim_.refreshed = NativePlatform::now();
+    try {
+      enter_queue();
+    } catch (const EtcdLeaseGone&) {
+      claim_.lease = 0;  // it ran out before etcd could be reached
+    }
+  }
 }
 
 /// V3. A lost answer is found out by the entry itself, which bears the lease.
@@ -85,6 +90,10 @@ bool EtcdWorker::try_begin_turn() {
          .failure = {get({keys_.queued(claim_.age)}), get({keys_.turn()}), get({keys_.turns()})}});
   } catch (const EtcdUnreachable&) {
     return false;  // the next look shows whether it began
+  } catch (const EtcdLeaseGone&) {
+    claim_.lease = 0;
+    join();
+    return false;
   }
   if (outcome.succeeded) {
     turn_began(outcome.revision);

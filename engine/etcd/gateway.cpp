@@ -13,12 +13,8 @@ using Json = nlohmann::json;
 
 /// gRPC's codes, as the gateway passes them on.
 constexpr int kDeadlineExceeded = 4;
-constexpr int kNotFound = 5;
+constexpr int kNotFound = 5;  // nothing else than a lease is ever looked for
 constexpr int kUnavailable = 14;
-
-struct NotFound : EtcdFailure {
-  using EtcdFailure::EtcdFailure;
-};
 
 /// 64-bit integers are texts; what is 0 or empty is left out.
 std::int64_t number(const Json& object, const char* name) {
@@ -130,7 +126,7 @@ std::string EtcdGateway::ask(const char* path, const std::string& body) {
   const Json object = Json::parse(response.body, nullptr, false);
   const int code = object.is_object() ? object.value("code", kUnavailable) : kUnavailable;
   const std::string what = "etcd answered " + response.body;
-  if (code == kNotFound) throw NotFound(what);
+  if (code == kNotFound) throw EtcdLeaseGone(what);
   if (code != kDeadlineExceeded && code != kUnavailable) throw EtcdFailure(what);
   current_ = (current_ + 1) % connections_.size();
   throw EtcdUnreachable(what, true);
@@ -170,7 +166,7 @@ bool EtcdGateway::keep_alive(std::int64_t lease) {
 void EtcdGateway::revoke(std::int64_t lease) {
   try {
     insist("/v3/lease/revoke", Json{{"ID", std::to_string(lease)}}.dump());
-  } catch (const NotFound&) {
+  } catch (const EtcdLeaseGone&) {
     // It ran out.
   }
 }

@@ -48,6 +48,11 @@ struct EtcdFailure : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// Of a lease that ran out or was revoked.
+struct EtcdLeaseGone : EtcdFailure {
+  using EtcdFailure::EtcdFailure;
+};
+
 struct EtcdKeyValue {
   std::string key;
   std::string value;

@@ -55,7 +55,7 @@ TEST_F(ForeignEngines, TheShippedEngineInCHoldsWhatItDeclaresAndClaimsNoMore) {
   ASSERT_TRUE(report.is_object()) << output_;
   for (const char* claim : {"S1", "S2", "S3", "A1", "A2", "A3", "A7", "A11"})
     EXPECT_TRUE(names(report.at("claims"), claim)) << claim;
-  for (const char* claim : {"A5", "A6", "A10", "A12", "F1", "F2"}) {
+  for (const char* claim : {"A5", "A6", "A10", "A12", "B10", "F1", "F2"}) {
     EXPECT_TRUE(names(report.at("not_claimed"), claim)) << claim;
     EXPECT_FALSE(names(report.at("claims"), claim)) << claim;
   }
@@ -143,6 +143,11 @@ TEST_F(ForeignEngines, AKilledEngineKeepsWhatItAnsweredOrIsFound) {
   ASSERT_TRUE(sound.is_object()) << output_;
   EXPECT_GT(sound.at("claims").at(1).at("tried").at("kills"), 0) << output_;
   EXPECT_NE(reason_of(kOdd + "forgets", "F2", "20s").find("not-linearizable"), std::string::npos) << output_;
+}
+
+// Danger: a ticket is declared and believed. What this engine does is sound; only its slow client never wins.
+TEST_F(ForeignEngines, ATicketThatIsDeclaredAndMissingIsFound) {
+  EXPECT_NE(reason_of(kOdd + "no-ticket", "B10").find("conflicts in a row"), std::string::npos) << output_;
 }
 
 TEST_F(ForeignEngines, NoProcessOutlivesTheTool) {

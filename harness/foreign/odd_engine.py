@@ -1,6 +1,7 @@
 """Engines for foreign_test.cpp: each does one thing wrong, at its third commit or when it is killed.
 
-odd_engine.py HOW: sound, crash, hang, garbage, no-id, wrong-word, forgets (a log that is written too late).
+odd_engine.py HOW: sound, crash, hang, garbage, no-id, wrong-word, forgets (a log that is written too late),
+no-ticket (declares one and has none).
 """
 import json
 import os
@@ -65,6 +66,8 @@ for line in sys.stdin:
     op, answer = asked["op"], {}
     if op == "hello":
         answer = {"protocol": 1, "name": "odd", "can": ["snapshots", "erase", "durable"], "patience_ms": 1000}
+        if how == "no-ticket":
+            answer["can"].append("ticket")
     elif op == "open":
         engines[asked["engine"]] = Engine(asked.get("directory"))
     elif op != "close":

@@ -16,13 +16,9 @@ std::unique_ptr<Server> start_three_etcds(const std::filesystem::path& directory
 
 }  // namespace
 
-void Server::revive(std::size_t nth) {
-  processes().at(nth)->start();
-}
-
 ServerCatalogue server_catalogue() {
   ServerCatalogue catalogue;
-  if (program_path("etcd")) {
+  if (EtcdCluster::is_installed()) {
     catalogue.kinds.push_back({"etcd", "etcd", etcd_levels(false), start_one_etcd});
     catalogue.kinds.push_back({"etcd3", "etcd, three nodes", etcd_levels(true), start_three_etcds});
   } else {

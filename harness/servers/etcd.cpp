@@ -2,15 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "engine/etcd/base64.h"
 #include "engine/etcd/http_connection.h"
-#include "harness/foreign/command_host.h"
-#include "harness/servers/server_process.h"
 
 namespace touchstone::harness {
 namespace {
@@ -26,8 +23,8 @@ constexpr const char* kStale = "reads from followers";
 
 class EtcdSession : public Session {
  public:
-  EtcdSession(const EtcdAddress& node, std::uint16_t port, std::string level)
-      : connection_(node.host, port, std::chrono::seconds(1)), level_(std::move(level)) {}
+  EtcdSession(const engine::EtcdEndpoint& node, std::string level)
+      : connection_(node.host, node.port, std::chrono::seconds(1)), level_(std::move(level)) {}
 
   void begin() override {
     revision_.clear();
@@ -102,49 +99,8 @@ class EtcdSession : public Session {
 
 class EtcdServer : public Server {
  public:
-  EtcdServer(const std::filesystem::path& directory, std::vector<EtcdAddress> nodes)
-      : nodes_(std::move(nodes)) {
-    std::vector<std::uint16_t> peer_ports;
-    std::string cluster;
-    for (std::size_t i = 0; i < nodes_.size(); ++i) {
-      ports_.push_back(free_port());
-      peer_ports.push_back(free_port());
-      cluster += fmt::format("{}n{}={}", i == 0 ? "" : ",", i, url(i, peer_ports[i]));
-    }
-    const auto program = program_path("etcd");
-    if (!program) throw ServerFailure("no program is named etcd");
-    for (std::size_t i = 0; i < nodes_.size(); ++i) {
-      const std::string name = fmt::format("n{}", i);
-      const std::string client = url(i, ports_[i]), peer = url(i, peer_ports[i]);
-      processes_.push_back(std::make_unique<ServerProcess>(
-          std::vector<std::string>{*program,
-                                   "--name",
-                                   name,
-                                   "--data-dir",
-                                   (directory / name).string(),
-                                   "--listen-client-urls",
-                                   client,
-                                   "--advertise-client-urls",
-                                   client,
-                                   "--listen-peer-urls",
-                                   peer,
-                                   "--initial-advertise-peer-urls",
-                                   peer,
-                                   "--initial-cluster",
-                                   cluster,
-                                   "--heartbeat-interval",
-                                   "50",
-                                   "--election-timeout",
-                                   "500",
-                                   "--logger",
-                                   "zap",
-                                   "--log-level",
-                                   "warn"},
-          directory / (name + ".log"), ChildOptions{.network = nodes_[i].network}));
-    }
-    for (std::size_t i = 0; i < nodes_.size(); ++i)
-      processes_[i]->wait_until([&] { return answers(static_cast<int>(i)); });
-  }
+  EtcdServer(const std::filesystem::path& directory, const std::vector<EtcdAddress>& nodes)
+      : cluster_(directory, nodes) {}
 
   std::unique_ptr<Session> session(const ServerLevel& level, int client) override {
     return connect(level.name, client);
@@ -152,37 +108,15 @@ class EtcdServer : public Server {
 
   void clear() override { connect(kAll, 0)->remove_all(); }
 
-  std::vector<ServerProcess*> processes() override {
-    std::vector<ServerProcess*> all;
-    for (const auto& process : processes_) all.push_back(process.get());
-    return all;
-  }
+  std::vector<ServerProcess*> processes() override { return cluster_.processes(); }
 
  private:
-  std::string url(std::size_t node, std::uint16_t port) const {
-    return fmt::format("http://{}:{}", nodes_[node].host, port);
-  }
-
   std::unique_ptr<EtcdSession> connect(const std::string& level, int client) {
-    const auto node = static_cast<std::size_t>(client) % nodes_.size();
-    return std::make_unique<EtcdSession>(nodes_[node], ports_[node], level);
+    const auto& nodes = cluster_.endpoints();
+    return std::make_unique<EtcdSession>(nodes[static_cast<std::size_t>(client) % nodes.size()], level);
   }
 
-  /// A linearizable read needs a leader.
-  bool answers(int node) {
-    try {
-      const auto session = connect(kAll, node);
-      session->begin();
-      session->read("ready");
-      return true;
-    } catch (const Unreachable&) {
-      return false;
-    }
-  }
-
-  const std::vector<EtcdAddress> nodes_;
-  std::vector<std::uint16_t> ports_;
-  std::vector<std::unique_ptr<ServerProcess>> processes_;
+  EtcdCluster cluster_;
 };
 
 }  // namespace

@@ -9,17 +9,12 @@
 #include <memory>
 #include <vector>
 
+#include "harness/servers/etcd_cluster.h"
 #include "harness/servers/transactional.h"
 
 namespace touchstone::harness {
 
 std::vector<ServerLevel> etcd_levels(bool cluster);
-
-/// Where a node is reached; with network namespaces, not 127.0.0.1.
-struct EtcdAddress {
-  std::string host = "127.0.0.1";
-  int network = -1;  ///< the namespace that the node lives in
-};
 
 std::unique_ptr<Server> start_etcd(const std::filesystem::path& directory,
                                    const std::vector<EtcdAddress>& nodes);

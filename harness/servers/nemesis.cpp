@@ -2,14 +2,16 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <thread>
 #include <utility>
-
-#include "harness/servers/server_process.h"
 
 namespace touchstone::harness {
 
@@ -47,7 +49,18 @@ void ProcessNemesis::mend() {
   away_.reset();
 }
 
-DiskNemesis::DiskNemesis(Server& server, std::filesystem::path directory)
+DiskOfItsOwn::DiskOfItsOwn(std::filesystem::path directory) : path_(std::move(directory)) {
+  std::filesystem::create_directories(path_);
+  if (::unshare(CLONE_NEWNS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+      ::mount("touchstone", path_.c_str(), "tmpfs", 0, "size=400m") != 0)
+    throw NoDisk(fmt::format("no file system of its own: {}", std::strerror(errno)));
+}
+
+DiskOfItsOwn::~DiskOfItsOwn() {
+  ::umount(path_.c_str());
+}
+
+DiskNemesis::DiskNemesis(ProcessHost& server, std::filesystem::path directory)
     : server_(server), filler_(std::move(directory) / "filler") {}
 
 DiskNemesis::~DiskNemesis() {

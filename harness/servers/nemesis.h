@@ -10,11 +10,12 @@
 
 #include <filesystem>
 #include <optional>
+#include <stdexcept>
 #include <string>
 
 #include "harness/seed.h"
 #include "harness/servers/host_network.h"
-#include "harness/servers/transactional.h"
+#include "harness/servers/server_process.h"
 
 namespace touchstone::harness {
 
@@ -47,7 +48,7 @@ enum class ProcessFault { kill, pause };
 
 class ProcessNemesis : public Nemesis {
  public:
-  ProcessNemesis(Server& server, ProcessFault fault, Stream& stream)
+  ProcessNemesis(ProcessHost& server, ProcessFault fault, Stream& stream)
       : server_(server), fault_(fault), stream_(stream) {}
   ~ProcessNemesis() override;
 
@@ -55,23 +56,42 @@ class ProcessNemesis : public Nemesis {
   void disturb() override;
   void mend() override;
 
-  Server& server_;
+  ProcessHost& server_;
   const ProcessFault fault_;
   Stream& stream_;
   std::optional<std::size_t> away_;
 };
 
+/// This machine gives no file system of its own.
+struct NoDisk : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// A file system in memory at `directory`, which only this process and its children see. Throws NoDisk.
+class DiskOfItsOwn {
+ public:
+  explicit DiskOfItsOwn(std::filesystem::path directory);
+  ~DiskOfItsOwn();
+  DiskOfItsOwn(const DiskOfItsOwn&) = delete;
+  DiskOfItsOwn& operator=(const DiskOfItsOwn&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  const std::filesystem::path path_;
+};
+
 /// Takes all that is left of the server's file system, and gives it back; a server that ended meanwhile is started anew.
 class DiskNemesis : public Nemesis {
  public:
-  DiskNemesis(Server& server, std::filesystem::path directory);
+  DiskNemesis(ProcessHost& server, std::filesystem::path directory);
   ~DiskNemesis() override;
 
  private:
   void disturb() override;
   void mend() override;
 
-  Server& server_;
+  ProcessHost& server_;
   const std::filesystem::path filler_;
 };
 

@@ -1,13 +1,9 @@
 #include "harness/servers/server_claims.h"
 
 #include <fmt/format.h>
-#include <sched.h>
-#include <sys/mount.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <functional>
 #include <utility>
@@ -117,23 +113,15 @@ void under_process_faults(ClaimRun& run, const ServerKind& kind, const ServerLev
   });
 }
 
-/// In a file system of its own, which only this process and its children see.
 void on_a_full_disk(ClaimRun& run, const ServerKind& kind, const ServerLevel& level) {
   const Scratch scratch;
-  const auto directory = std::filesystem::path(scratch.path()) / "server";
-  std::filesystem::create_directories(directory);
-  if (::unshare(CLONE_NEWNS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-      ::mount("touchstone", directory.c_str(), "tmpfs", 0, "size=400m") != 0)
-    throw ClaimInconclusive(fmt::format("no file system of its own: {}", std::strerror(errno)));
-  {
-    const auto server = kind.start(directory);
-    run.rounds([&](Seed seed) {
-      auto stream = seed.stream(run.claim());
-      DiskNemesis nemesis(*server, directory);
-      run_with_faults(run, *server, level, nemesis, stream);
-    });
-  }
-  ::umount(directory.c_str());
+  const DiskOfItsOwn disk(std::filesystem::path(scratch.path()) / "server");
+  const auto server = kind.start(disk.path());
+  run.rounds([&](Seed seed) {
+    auto stream = seed.stream(run.claim());
+    DiskNemesis nemesis(*server, disk.path());
+    run_with_faults(run, *server, level, nemesis, stream);
+  });
 }
 
 void on_three_hosts(ClaimRun& run, const ServerLevel& level) {
@@ -163,6 +151,8 @@ std::function<void(ClaimRun&)> guarded(Check check) {
     } catch (const ServerFailure& why) {
       throw ClaimInconclusive(why.what());
     } catch (const Unreachable& why) {
+      throw ClaimInconclusive(why.what());
+    } catch (const NoDisk& why) {
       throw ClaimInconclusive(why.what());
     }
   };

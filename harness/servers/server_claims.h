@@ -21,6 +21,10 @@ namespace touchstone::harness {
 /// Nothing: no server has this name. Throws EngineUnusable when the server is known and not here.
 std::optional<ClaimRegistry> server_claims(std::string_view name);
 
+/// Of engine/etcd/store.h, "etcd-store" on one node, "etcd-store3" on three, "etcd-store3+bugs"; as server_claims(). Defined by
+/// stress/claims, where the claims of any store are.
+std::optional<ClaimRegistry> etcd_store_claims(std::string_view name);
+
 /// Set by a tool that is built with servers.
 inline std::optional<ClaimRegistry> (*claims_of_servers)(std::string_view) = nullptr;
 

@@ -14,8 +14,6 @@
 #include <thread>
 #include <utility>
 
-#include "harness/servers/transactional.h"
-
 namespace touchstone::harness {
 
 std::uint16_t free_port() {

@@ -12,12 +12,18 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "harness/foreign/child_process.h"
 
 namespace touchstone::harness {
+
+/// The server cannot be started, or answers nonsense: no verdict about it.
+struct ServerFailure : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
 
 /// A port of 127.0.0.1 that nobody listens on now.
 std::uint16_t free_port();
@@ -46,6 +52,17 @@ class ServerProcess {
   const std::filesystem::path log_;
   ChildOptions options_;
   std::unique_ptr<ChildProcess> child_;
+};
+
+/// Whose processes can be killed, stopped and started anew.
+class ProcessHost {
+ public:
+  virtual ~ProcessHost() = default;
+
+  virtual std::vector<ServerProcess*> processes() { return {}; }
+
+  /// Starts the nth process again, after it was killed or has ended.
+  virtual void revive(std::size_t nth) { processes().at(nth)->start(); }
 };
 
 }  // namespace touchstone::harness

@@ -64,6 +64,13 @@ class Servers : public testing::Test {
         << it;
   }
 
+  /// From the directory that the run left: the same seed, faults and operations, until it fails again.
+  void fails_again_from_its_directory(const std::string& claim) {
+    const ToolRun again = run_shell("'" TOUCHSTONE_TOOL "' replay --budget 60s " + (out_ / claim).string());
+    EXPECT_EQ(again.status, 1) << again.output;
+    EXPECT_NE(again.output.find("VIOLATED"), std::string::npos) << again.output;
+  }
+
   const std::filesystem::path out_;
   std::string output_;
 };
@@ -97,11 +104,28 @@ TEST_F(Servers, ATransactionOfEtcdWithoutItsCompareIsNamed) {
 
 TEST_F(Servers, AStaleReadFromAFollowerIsNamed) {
   shows_its_bug("etcd3", "N4", "not linearizable|stale read");
-  if (IsSkipped() || HasFailure()) return;
-  // From the directory that the run left: the same seed, faults and operations, until it fails again.
-  const ToolRun again = run_shell("'" TOUCHSTONE_TOOL "' replay --budget 60s " + (out_ / "N4").string());
-  EXPECT_EQ(again.status, 1) << again.output;
-  EXPECT_NE(again.output.find("VIOLATED"), std::string::npos) << again.output;
+  if (!IsSkipped() && !HasFailure()) fails_again_from_its_directory("N4");
+}
+
+TEST_F(Servers, TheEtcdStoreKeepsItsContract) {
+  keeps_what_it_documents("etcd-store", " --claim S3 --claim B10 --claim N1");
+}
+
+TEST_F(Servers, TheEtcdStoreKeepsItsContractAlsoWhenItsHostsAreParted) {
+  keeps_what_it_documents("etcd-store3", " --claim N4");
+}
+
+TEST_F(Servers, ACallOfTheEtcdStoreThatIsRepeatedWithoutKnowingItsOutcomeIsNamed) {
+  shows_its_bug("etcd-store3", "N4", "nothing explains");
+  if (!IsSkipped() && !HasFailure()) fails_again_from_its_directory("N4");
+}
+
+TEST_F(Servers, TheEtcdStoreIsRefusedByNameWithoutEtcd) {
+  for (const char* name : {"etcd-store", "etcd-store3"}) {
+    const ToolRun run = run_shell(std::string("PATH=/nowhere '" TOUCHSTONE_TOOL "' verify --engine ") + name);
+    EXPECT_EQ(run.status, 65) << run.output;
+    EXPECT_NE(run.output.find("Debian package etcd-server"), std::string::npos) << run.output;
+  }
 }
 
 TEST_F(Servers, AMissingWatchIsNamed) {

@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "harness/engine_under_test.h"
+#include "harness/servers/server_process.h"
 #include "model/isolation.h"
 
 namespace touchstone::harness {
@@ -35,11 +36,6 @@ struct Refused : std::runtime_error {
 
 /// The server was not reached: nothing of the transaction happened.
 struct Unreachable : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
-/// The server cannot be started, or answers nonsense: no verdict about it.
-struct ServerFailure : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
@@ -63,24 +59,14 @@ struct ServerLevel {
       false;  ///< the planted bug does, between hosts that are parted; elsewhere hardly ever
 };
 
-class ServerProcess;
-
-/// A server that runs.
-class Server {
+/// A server that runs; of an engine in this process, without processes of its own.
+class Server : public ProcessHost {
  public:
-  virtual ~Server() = default;
-
   /// Connects when it is first used. `client` picks the node of a cluster.
   virtual std::unique_ptr<Session> session(const ServerLevel& level, int client) = 0;
 
   /// Removes all keys.
   virtual void clear() = 0;
-
-  /// Its processes, for faults; none of an engine in this process.
-  virtual std::vector<ServerProcess*> processes() { return {}; }
-
-  /// Starts the nth process again, after it was killed or has ended.
-  virtual void revive(std::size_t nth);
 };
 
 /// A kind of server that this build and this machine have.

@@ -37,7 +37,7 @@ enum {
   TOUCHSTONE_CAN_STRICT = 1u << 0,         /* settings.strict: any stale expected version conflicts */
   TOUCHSTONE_CAN_VALIDATE_READS = 1u << 1, /* settings.validate_reads: reads count like writes in a commit */
   TOUCHSTONE_CAN_ERASE = 1u << 2,  /* a write of TOUCHSTONE_ABSENT removes a key, and conflicts like any */
-  TOUCHSTONE_CAN_TICKET = 1u << 3, /* may answer TOUCHSTONE_BUSY */
+  TOUCHSTONE_CAN_TICKET = 1u << 3, /* bounds a client's conflicts in a row; may answer TOUCHSTONE_BUSY */
   TOUCHSTONE_CAN_COMMIT_PATH = 1u << 4, /* says in answer.took how a commit went in */
   TOUCHSTONE_CAN_SNAPSHOTS = 1u << 5,   /* snapshot(): a read of several keys shows one version */
   TOUCHSTONE_CAN_PINS = 1u << 6,        /* pin(): an old version stays readable */

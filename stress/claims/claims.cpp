@@ -4,6 +4,7 @@
 #include "harness/reference_engine.h"
 #include "harness/servers/server_claims.h"
 #include "harness/simple_engine.h"
+#include "stress/claims/bound_claim.h"
 #include "stress/claims/fault_claims.h"
 #include "stress/claims/history_claims.h"
 #include "stress/claims/isolation_claims.h"
@@ -23,6 +24,7 @@ void add_foreign_claims(ClaimRegistry& registry, const std::string& words) {
   stress::add_store_claims<ForeignEngine>(registry);
   stress::add_history_claim<ForeignEngine>(registry);
   stress::add_isolation_claim<ForeignEngine>(registry);
+  stress::add_bound_claim<ForeignEngine>(registry);
   stress::add_fault_claims(registry, description);
 }
 

@@ -70,7 +70,7 @@ TEST_F(EtcdCost, ATurnTakesSixRequestsBesideItsCommit) {
 TEST_F(EtcdCost, IsPrintedAsTimesToo) {
   using Clock = std::chrono::steady_clock;
   const EtcdStore store = this->store();
-  constexpr int kCommits = 300;
+  constexpr int kCommits = 160;
   for (const int workers : {1, 2, 4, 8}) {
     for (const bool hot : {false, true}) {
       const std::int64_t bytes = bytes_in_etcd();

@@ -45,10 +45,10 @@ TEST_F(EtcdFaults, NoCommitIsLostOrRepeatedWhileLeadersAreKilled) {
   for (int fault = 0; fault < 3; ++fault) {
     const int before = committed;
     while (committed < before + 10) std::this_thread::sleep_for(5ms);
-    const int leader = cluster().leader();
-    cluster().kill(leader);
+    const std::size_t leader = cluster().leader();
+    cluster().process(leader).kill();
     std::this_thread::sleep_for(200ms);
-    cluster().start(leader);
+    cluster().process(leader).start();
     cluster().wait_until_ready(leader);
   }
   const int before = committed;
@@ -70,14 +70,14 @@ TEST_F(EtcdFaults, AHistoryWithALeadersDeathInItIsLinearizable) {
   const harness::WorkloadShape shape{
       .clients = 4, .steps = 25, .capabilities = harness::EtcdEngine::kCapabilities};
   const auto workload = harness::draw_workload(stream, shape);
-  const int leader = cluster().leader();
+  const std::size_t leader = cluster().leader();
   model::History history(model::HistoryKind::kStore);
   std::thread clients(
       [&] { history = harness::run_on_threads<harness::EtcdEngine>({.backoff = false}, workload, stream); });
   std::this_thread::sleep_for(100ms);
-  cluster().kill(leader);
+  cluster().process(leader).kill();
   clients.join();
-  cluster().start(leader);
+  cluster().process(leader).start();
   cluster().wait_until_ready(leader);
   const auto verdict = model::check(history, {.budget = 20s});
   EXPECT_EQ(verdict.answer, model::Answer::kLinearizable) << model::explain(history, verdict);
@@ -93,13 +93,13 @@ TEST_F(EtcdFaults, WithoutAMajorityTheOutcomeIsUnknownAndThenWorkGoesOn) {
   EtcdWorker worker = store.worker();
   ASSERT_TRUE(worker.execute(increment(store, "counter")).committed());
   const auto version = worker.version();
-  cluster().pause(1);
-  cluster().pause(2);
+  cluster().process(1).pause();
+  cluster().process(2).pause();
   EXPECT_THROW(worker.compare_and_swap(version, WriteSet{}.set("x", 1)), engine::EtcdUnreachable);
   EXPECT_THROW((void)worker.read("counter"), engine::EtcdUnreachable) << "no stale answer either";
-  cluster().resume(1);
-  cluster().resume(2);
-  for (int node = 0; node < 3; ++node) cluster().wait_until_ready(node);
+  cluster().process(1).resume();
+  cluster().process(2).resume();
+  for (std::size_t node = 0; node < 3; ++node) cluster().wait_until_ready(node);
   EXPECT_TRUE(worker.execute(increment(store, "counter")).committed());
   EXPECT_EQ(worker.read("counter")->integer(), 2);
 }

@@ -61,7 +61,7 @@ TEST_F(EtcdSuite, ClaimsOfAnyStoreHold) {
   add_store_claims<EtcdEngine>(registry);
   EXPECT_TRUE(registry.not_claimed().empty());
   const auto report = harness::verify(
-      registry, {.seed = harness::Seed::of_process(), .budget = std::chrono::seconds(10), .out = ""});
+      registry, {.seed = harness::Seed::of_process(), .budget = std::chrono::seconds(4), .out = ""});
   EXPECT_EQ(report.claims.size(), registry.claims().size());
   for (const harness::ClaimReport& claim : report.claims) {
     EXPECT_EQ(claim.verdict, harness::ClaimVerdict::held) << claim.claim << ": " << claim.reason;

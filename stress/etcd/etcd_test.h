@@ -10,7 +10,8 @@
 #include <string>
 
 #include "engine/etcd/store.h"
-#include "stress/etcd/cluster.h"
+#include "harness/scratch.h"
+#include "harness/servers/etcd_cluster.h"
 
 namespace touchstone::stress {
 
@@ -22,16 +23,17 @@ using engine::WriteSet;
 class EtcdTest : public testing::Test {
  protected:
   void SetUp() override {
-    if (!EtcdCluster::program())
+    if (!harness::EtcdCluster::is_installed())
       GTEST_SKIP() << "expected skip: etcd is missing (Debian package etcd-server)";
-    cluster_ = std::make_unique<EtcdCluster>(nodes_);
+    cluster_ =
+        std::make_unique<harness::EtcdCluster>(scratch_.path(), std::vector<harness::EtcdAddress>(nodes_));
   }
 
   engine::EtcdOptions place(const std::string& root = "test") const {
     return {.endpoints = cluster_->endpoints(), .root = root};
   }
   EtcdStore store(const engine::StoreOptions& options = {}) const { return EtcdStore(place(), options); }
-  EtcdCluster& cluster() { return *cluster_; }
+  harness::EtcdCluster& cluster() { return *cluster_; }
 
   static engine::EtcdProcess increment(const EtcdStore& store, const std::string& path) {
     return store.process("increment", {.outputs = {path}},
@@ -43,10 +45,11 @@ class EtcdTest : public testing::Test {
     context.set(path, (seen ? seen->integer() : 0) + 1);
   }
 
-  int nodes_ = 1;
+  std::size_t nodes_ = 1;
 
  private:
-  std::unique_ptr<EtcdCluster> cluster_;
+  const harness::Scratch scratch_;
+  std::unique_ptr<harness::EtcdCluster> cluster_;
 };
 
 }  // namespace touchstone::stress
