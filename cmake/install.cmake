@@ -1,8 +1,8 @@
-# cmake --install, and find_package(Touchstone CONFIG COMPONENTS engine model harness) for other projects:
+# cmake --install, and find_package(Touchstone CONFIG COMPONENTS engine etcd model harness) for other projects:
 #
 #   target_link_libraries(mine PRIVATE Touchstone::engine)     # #include "engine/store.h"
 #
-# engine: the store, segments and worker processes. model: specifications, histories, the checker. harness: the suite, the explorer, the
+# engine: the store, segments and worker processes. etcd: the same contract kept in etcd, with engine. model: specifications, histories, the checker. harness: the suite, the explorer, the
 # claims, and a main for GoogleTest. Each is one target that brings its libraries.
 
 include(CMakePackageConfigHelpers)
@@ -10,9 +10,10 @@ include(CMakePackageConfigHelpers)
 set(headers ${CMAKE_INSTALL_INCLUDEDIR}/touchstone)
 set(config ${CMAKE_INSTALL_LIBDIR}/cmake/Touchstone)
 
-# touchstone_component(<name> FOLDERS <of its headers> LIBRARIES <targets>)
+# touchstone_component(<name> FOLDERS <of its headers> WITHOUT <folders in them> LIBRARIES <targets>)
 function(touchstone_component NAME)
-  cmake_parse_arguments(C "" "" "FOLDERS;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(C "" "" "FOLDERS;WITHOUT;LIBRARIES" ${ARGN})
+  list(TRANSFORM C_WITHOUT REPLACE "(.+)" "PATTERN;\\1;EXCLUDE")
   add_library(touchstone_component_${NAME} INTERFACE)
   target_link_libraries(touchstone_component_${NAME} INTERFACE ${C_LIBRARIES})
   set_target_properties(touchstone_component_${NAME} PROPERTIES EXPORT_NAME ${NAME})
@@ -20,15 +21,16 @@ function(touchstone_component NAME)
           ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
   install(EXPORT Touchstone-${NAME} NAMESPACE Touchstone:: DESTINATION ${config})
   foreach(folder ${C_FOLDERS})
-    install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder} DESTINATION ${headers} FILES_MATCHING PATTERN *.h
-            PATTERN etcd EXCLUDE PATTERN mutants EXCLUDE PATTERN page EXCLUDE PATTERN scenarios EXCLUDE)
+    cmake_path(GET folder PARENT_PATH above)
+    install(DIRECTORY ${PROJECT_SOURCE_DIR}/${folder} DESTINATION ${headers}/${above} FILES_MATCHING PATTERN *.h ${C_WITHOUT})
   endforeach()
 endfunction()
 
-touchstone_component(engine FOLDERS engine
+touchstone_component(engine FOLDERS engine WITHOUT etcd
                      LIBRARIES touchstone_flags touchstone_engine touchstone_segments touchstone_parallel)
+touchstone_component(etcd FOLDERS engine/etcd LIBRARIES touchstone_http touchstone_etcd)
 touchstone_component(model FOLDERS model LIBRARIES touchstone_model)
-touchstone_component(harness FOLDERS harness stress
+touchstone_component(harness FOLDERS harness stress WITHOUT etcd mutants page scenarios
                      LIBRARIES touchstone_harness_base touchstone_test_main touchstone_suite touchstone_foreign touchstone_verify
                                touchstone_campaign touchstone_report touchstone_commands
                                touchstone_history touchstone_explore touchstone_scenarios touchstone_scheduled touchstone_chaos
@@ -59,5 +61,5 @@ find_program(DPKG_SHLIBDEPS dpkg-shlibdeps)
 if(DPKG_SHLIBDEPS)
   set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 endif()
-set(CPACK_DEBIAN_PACKAGE_SUGGESTS "libboost-dev, libfmt-dev, nlohmann-json3-dev, libcli11-dev, librapidcheck-dev, libgtest-dev")
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS "libboost-dev, libfmt-dev, nlohmann-json3-dev, libcli11-dev, librapidcheck-dev, libgtest-dev, etcd-server")
 include(CPack)
