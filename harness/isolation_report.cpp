@@ -35,7 +35,7 @@ std::string indented(const std::string& text) {
 }  // namespace
 
 std::string IsolationReport::verdict_words() const {
-  if (answer == model::Answer::kInconclusive) return "inconclusive";
+  if (answer == model::Answer::kInconclusive || transactions == 0) return "inconclusive";
   return (answer == model::Answer::kLinearizable ? "" : "not ") + std::string(model::name(level));
 }
 
