@@ -56,5 +56,12 @@ TEST(NativePlatform, WaitUntilIsWokenByNotify) {
   setter.join();
 }
 
+TEST(NativePlatform, ACellReadsWhatWasWrittenLast) {
+  P::cell<std::vector<int>> cell({1});
+  EXPECT_EQ(cell.read(), std::vector<int>{1});
+  cell.write({2, 3});
+  EXPECT_EQ(cell.read(), (std::vector<int>{2, 3}));
+}
+
 }  // namespace
 }  // namespace touchstone::engine

@@ -303,6 +303,11 @@ TEST(Execute, RefusesWhatBelongsToAnotherStore) {
   EXPECT_EQ(store.statistics().rejected + other.statistics().rejected, 2u);
   const auto swapped = store.compare_and_swap(0, WriteSet{}.set("a", 1), &stranger);
   EXPECT_EQ(std::get<Rejected>(swapped).code, ErrorCode::foreign_key);
+  const auto with_its_key = store.process("q", {.outputs = {"a"}}, [key = other.key("a.b")](auto& context) {
+    EXPECT_THROW(context.template get<std::int64_t>(key), Error);
+    context.set(key, 1);
+  });
+  EXPECT_THROW(store.execute(worker, with_its_key), Error);
   EXPECT_EQ(store.version(), 0u);
 }
 

@@ -88,6 +88,42 @@ TEST(WeakMemory, AHoldersCommitMeetsNobodyWhoPassedItsGate) {
   }
 }
 
+// Danger (T6): a worker sees that its turn has begun, and not what the holder before it did in the turn that it handed over. The oracle
+// is the checker of races on plain data that only holders touch; a third one joins the queue meanwhile.
+TEST(WeakMemory, AHolderFindsWhatTheOneBeforeItLeft) {
+  for (const Policy policy : {Policy::ticket, Policy::key_queue}) {
+    EXPECT_TRUE(holds_under_weak_memory([policy] {
+      TicketGate<P> gate({.policy = policy});
+      Index<P> index;
+      Cell<P>* const cells[] = {index.intern("x")};
+      std::array<Claim<P>, 3> claims;
+      std::array<Counters<P>, 3> counters;
+      P::cell<int> turns(0);
+      const auto join = [&](std::size_t i) {
+        gate.join(claims[i], cells, std::chrono::hours(1), counters[i]);
+      };
+      const auto take_turn = [&](std::size_t i) {
+        require(gate.await_turn(claims[i], kForever, counters[i]) == TicketStatus::holding,
+                "its turn begins");
+        turns.write(turns.read() + 1);
+        gate.leave(claims[i], counters[i]);
+      };
+      join(0);
+      join(1);
+      P::thread first([&] { take_turn(0); });
+      P::thread second([&] { take_turn(1); });
+      P::thread third([&] {
+        join(2);
+        take_turn(2);
+      });
+      first.join();
+      second.join();
+      third.join();
+      require(turns.read() == 3, "each turn comes after the one before it");
+    })) << static_cast<int>(policy);
+  }
+}
+
 // Danger (K4): while somebody has a turn, a commit above walks down to all paths below it, and meets one that is just being made. The
 // oracle is the checker of races, and that one of the two commits sees the other.
 TEST(WeakMemory, WhoLooksForReservationsBelowMeetsNoPathThatIsHalfMade) {
