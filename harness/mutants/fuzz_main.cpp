@@ -1,0 +1,22 @@
+// The tool of a planted bug that is only fuzzed (ci/fuzzed_mutants): `fuzz`, and `explore`, which repeats what it finds.
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+
+#include "harness/commands.h"
+
+int main(int argc, char** argv) {
+  using namespace touchstone::harness;
+  CLI::App app{"An engine with a planted bug"};
+  app.require_subcommand(1);
+  int exit_status = 0;
+  add_explore_command(app, exit_status);
+  add_fuzz_command(app, exit_status);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kExitUsage;
+  }
+  return exit_status;
+}
