@@ -226,7 +226,9 @@ TEST_F(FailedCalls, WhereThereIsLandlockNobodyIsBornOutsideOfIt) {
     where({call}, [&] {
       const auto born = nursery();
       ASSERT_EQ(born.has_value(), without) << message;
-      if (!born) EXPECT_NE(born.error().message.find(message), std::string::npos) << describe(born.error());
+      if (!without) {
+        EXPECT_NE(born.error().message.find(message), std::string::npos) << describe(born.error());
+      }
     });
   };
   expect_refusal({SYS_landlock_create_ruleset, ENOMEM, 1, ~0u, sizeof(std::uint64_t)},
