@@ -89,6 +89,23 @@ void DiskNemesis::mend() {
   }
 }
 
+void SlowDiskNemesis::disturb() {
+  const std::chrono::milliseconds delay(10 + stream_.below(60));
+  disk_.slow(delay);
+  note(fmt::format("the disk takes {} ms longer", delay.count()));
+}
+
+void SlowDiskNemesis::mend() {
+  disk_.heal();
+  note("the disk is as fast as it was");
+}
+
+void note_delays(ClaimRun& run, const SlowDisk& disk) {
+  if (disk.delayed() == 0)
+    throw ClaimInconclusive(fmt::format("of {} calls that wait for the disk none was delayed", disk.calls()));
+  run.note(fmt::format("{} of {} calls that wait for the disk were delayed", disk.delayed(), disk.calls()));
+}
+
 void NetworkNemesis::disturb() {
   const int host = static_cast<int>(stream_.below(static_cast<std::uint64_t>(hosts_)));
   const std::chrono::milliseconds delay(1 + stream_.below(30));

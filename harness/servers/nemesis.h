@@ -13,9 +13,11 @@
 #include <stdexcept>
 #include <string>
 
+#include "harness/claim.h"
 #include "harness/seed.h"
 #include "harness/servers/host_network.h"
 #include "harness/servers/server_process.h"
+#include "harness/servers/slow_disk.h"
 
 namespace touchstone::harness {
 
@@ -94,6 +96,23 @@ class DiskNemesis : public Nemesis {
   ProcessHost& server_;
   const std::filesystem::path filler_;
 };
+
+/// Every call that waits for the disk waits longer, by what is drawn anew for each fault.
+class SlowDiskNemesis : public Nemesis {
+ public:
+  SlowDiskNemesis(SlowDisk& disk, Stream& stream) : disk_(disk), stream_(stream) {}
+  ~SlowDiskNemesis() override { disk_.heal(); }
+
+ private:
+  void disturb() override;
+  void mend() override;
+
+  SlowDisk& disk_;
+  Stream& stream_;
+};
+
+/// How many calls waited, for the report. Throws ClaimInconclusive when none did: then nothing was slow.
+void note_delays(ClaimRun& run, const SlowDisk& disk);
 
 class NetworkNemesis : public Nemesis {
  public:

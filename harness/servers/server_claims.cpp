@@ -124,6 +124,15 @@ void on_a_full_disk(ClaimRun& run, const ServerKind& kind, const ServerLevel& le
   });
 }
 
+void on_a_slow_disk(ClaimRun& run, const ServerKind& kind, const ServerLevel& level) {
+  SlowDisk disk;
+  on_server(run, kind, [&](Server& server, Stream& stream) {
+    SlowDiskNemesis nemesis(disk, stream);
+    run_with_faults(run, server, level, nemesis, stream);
+  });
+  note_delays(run, disk);
+}
+
 void on_three_hosts(ClaimRun& run, const ServerLevel& level) {
   const Scratch scratch;
   try {
@@ -153,6 +162,8 @@ std::function<void(ClaimRun&)> guarded(Check check) {
     } catch (const Unreachable& why) {
       throw ClaimInconclusive(why.what());
     } catch (const NoDisk& why) {
+      throw ClaimInconclusive(why.what());
+    } catch (const NoSlowDisk& why) {
       throw ClaimInconclusive(why.what());
     }
   };
@@ -192,6 +203,8 @@ void add_fault_claims(ClaimRegistry& registry, const ServerKind& kind, const Ser
       guarded([kind, level](ClaimRun& run) { under_process_faults(run, kind, level, ProcessFault::pause); }));
   add("N3", "its disk is full for a while: safe, and it goes on", "threads, full file system, checker",
       guarded([kind, level](ClaimRun& run) { on_a_full_disk(run, kind, level); }));
+  add("N5", "its disk is slow for a while: safe, and it goes on", "threads, delayed fsync, checker",
+      guarded([kind, level](ClaimRun& run) { on_a_slow_disk(run, kind, level); }));
   if (kind.word == "etcd3") add_network_claim(registry, level);
 }
 

@@ -3,7 +3,7 @@
 //
 //   claims_of_servers = server_claims;            // the tool does this once; its registry then knows these names
 //
-// K1, K2, ...: linearizable key by key, for each level of use. I1, I2, ...: the isolation that the level documents. N1 to N4:
+// K1, K2, ...: linearizable key by key, for each level of use. I1, I2, ...: the isolation that the level documents. N1 to N5:
 // the same under faults, and progress when they end. "redis+bugs" is the same server with what its adapter leaves out on
 // purpose: there every claim must fail.
 //

@@ -107,6 +107,21 @@ TEST_F(Servers, AStaleReadFromAFollowerIsNamed) {
   if (!IsSkipped() && !HasFailure()) fails_again_from_its_directory("N4");
 }
 
+// Danger: an answer that does not wait for the disk, or a server that stays slow. `verify` demands that calls were delayed.
+TEST_F(Servers, ASlowDiskLosesNothingAndEverybodyGoesOn) {
+  for (const char* server : {"etcd", "redis"}) {
+    const auto report = verify(std::string(server) + " --rounds 1 --claim N5");
+    if (report.is_null()) GTEST_SKIP() << "expected skip: this build or machine is without " << server;
+    ASSERT_TRUE(report.is_object()) << output_;
+    const auto& it = report.at("claims").at(0);
+    const std::string reason = it.at("reason");
+    if (reason.find("no slow disk of its own") != std::string::npos)
+      GTEST_SKIP() << "expected skip: this machine delays no calls of its servers: " << reason;
+    EXPECT_EQ(it.at("verdict"), "held") << server << ": " << it;
+    EXPECT_NE(output_.find("were delayed"), std::string::npos) << output_;
+  }
+}
+
 TEST_F(Servers, TheEtcdStoreKeepsItsContract) {
   keeps_what_it_documents("etcd-store", " --claim S3 --claim B10 --claim N1");
 }

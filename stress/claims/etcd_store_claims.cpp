@@ -1,4 +1,4 @@
-// Claims about the etcd store (engine/etcd/store.h): those of any store, and N1 to N4 under faults. Each check has an etcd of its own.
+// Claims about the etcd store (engine/etcd/store.h): those of any store, and N1 to N5 under faults. Each check has an etcd of its own.
 
 #include <fmt/format.h>
 
@@ -211,6 +211,14 @@ void on_a_full_disk(ClaimRun& run, const Place& place) {
   with_faults(run, place, cluster, [&](Stream&) { return harness::DiskNemesis(cluster, disk.path()); });
 }
 
+void on_a_slow_disk(ClaimRun& run, const Place& place) {
+  harness::SlowDisk disk;
+  const harness::Scratch scratch;
+  EtcdCluster cluster(scratch.path(), std::vector<EtcdAddress>(place.nodes));
+  with_faults(run, place, cluster, [&](Stream& stream) { return harness::SlowDiskNemesis(disk, stream); });
+  note_delays(run, disk);
+}
+
 void on_hosts_of_their_own(ClaimRun& run, const Place& place) {
   const harness::Scratch scratch;
   try {
@@ -238,6 +246,8 @@ void add_fault_claims(ClaimRegistry& registry, const Place& place) {
                       throw harness::ClaimInconclusive(why.what());
                     } catch (const harness::NoDisk& why) {
                       throw harness::ClaimInconclusive(why.what());
+                    } catch (const harness::NoSlowDisk& why) {
+                      throw harness::ClaimInconclusive(why.what());
                     }
                   }});
   };
@@ -247,6 +257,8 @@ void add_fault_claims(ClaimRegistry& registry, const Place& place) {
       [place](ClaimRun& run) { under_process_faults(run, place, harness::ProcessFault::pause); });
   add("N3", "etcd's disk is full for a while: safe, and it goes on", "threads, full file system, checker",
       [place](ClaimRun& run) { on_a_full_disk(run, place); });
+  add("N5", "etcd's disk is slow for a while: safe, and it goes on", "threads, delayed fsync, checker",
+      [place](ClaimRun& run) { on_a_slow_disk(run, place); });
   if (place.nodes > 1)
     add("N4", "partitions, delay and loss between the nodes: safe, and it goes on",
         "threads, network namespaces, checker",
