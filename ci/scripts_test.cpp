@@ -1,5 +1,5 @@
 // The scripts that judge other checks are checked themselves: ci/skips on results with a skip, ci/readme on
-// pages with a command that fails, ci/failures on logs.
+// pages with a command that fails, ci/failures on logs, ci/coverage on what llvm-cov says.
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -23,7 +23,12 @@ class Scripts : public testing::Test {
 
   int run(const std::string& script, const std::string& text) {
     std::ofstream(file_) << text;
-    FILE* pipe = ::popen(("'" TOUCHSTONE_TOP "/ci/" + script + "' " + file_.string() + " 2>&1").c_str(), "r");
+    return command("'" TOUCHSTONE_TOP "/ci/" + script + "' " + file_.string());
+  }
+
+  /// The exit status; what it printed is added to output_.
+  int command(const std::string& line) {
+    FILE* pipe = ::popen((line + " 2>&1").c_str(), "r");
     std::array<char, 4096> buffer;
     while (std::size_t n = std::fread(buffer.data(), 1, buffer.size(), pipe))
       output_.append(buffer.data(), n);
@@ -92,6 +97,71 @@ TEST_F(Scripts, ReadmeFailsOnABlockThatFails) {
 TEST_F(Scripts, ReadmeFailsWithoutItsTwoCommands) {
   EXPECT_EQ(run("readme", "```sh\ntrue\n```\n```text\nfalse\n```\n"), 1);
   EXPECT_NE(output_.find("no block that runs ./ci/test"), std::string::npos) << output_;
+}
+
+/// What ci/coverage makes of a run that reached the last `reached` of the first ten lines of engine/path.h, with these reasons.
+class CoverageTable : public Scripts {
+ protected:
+  CoverageTable() : reasons_(testing::TempDir() + "reasons." + std::to_string(::getpid())) {}
+  ~CoverageTable() override { fs::remove(reasons_); }
+
+  int run(int reached, const std::string& reasons, const std::string& whole = "yes") {
+    output_.clear();
+    std::ofstream lcov(file_);
+    for (const std::string name :
+         {"engine/path.h", "engine/segments/test_directory.h", "engine/etcd/base64.h"}) {
+      lcov << "SF:" TOUCHSTONE_TOP "/" << name << '\n';
+      for (int line = 1; line <= 10; ++line)
+        lcov << "DA:" << line << ',' << (line > 10 - reached ? 1 : 0) << '\n';
+      lcov << "end_of_record\n";
+    }
+    lcov.close();
+    std::ofstream(reasons_) << reasons;
+    return command("python3 '" TOUCHSTONE_TOP "/ci/coverage_table.py' " + file_.string() + " " +
+                   reasons_.string() + " 95 " + whole);
+  }
+
+  fs::path reasons_;
+  const std::string reason_ = "engine/path.h | #pragma once | none is compiled\n";
+};
+
+TEST_F(CoverageTable, PassesWhenEveryLineWasReachedAndLeavesOutWhatOnlyTestsInclude) {
+  EXPECT_EQ(run(10, ""), 0) << output_;
+  EXPECT_NE(output_.find("10 of 10 lines reached"), std::string::npos) << output_;
+}
+
+TEST_F(CoverageTable, FailsBelowTheLeastAndNamesTheLine) {
+  EXPECT_EQ(run(9, ""), 1) << output_;
+  EXPECT_NE(output_.find("missed: engine/path.h:1: #pragma once"), std::string::npos) << output_;
+  EXPECT_EQ(run(9, "", "no"), 0) << "a part of the tests has no verdict";
+}
+
+TEST_F(CoverageTable, TakesAReasonForALineAndTheMissedOnesBelowIt) {
+  EXPECT_EQ(run(7, reason_), 0) << output_;
+  EXPECT_NE(output_.find("7 of 10 lines reached, 100.0 %"), std::string::npos) << output_;
+}
+
+TEST_F(CoverageTable, FailsOnAStaleReason) {
+  EXPECT_EQ(run(10, reason_), 1) << output_;
+  EXPECT_NE(output_.find("stale reason: engine/path.h | #pragma once"), std::string::npos) << output_;
+  EXPECT_EQ(run(10, "engine/path.h | no such line | none\n"), 1) << output_;
+}
+
+TEST_F(CoverageTable, RefusesAReasonWithoutAWhy) {
+  EXPECT_EQ(run(10, "# a comment\nengine/path.h | #pragma once\n"), 65) << output_;
+  EXPECT_NE(output_.find(":2: not \"FILE | TEXT OF THE LINE | why\""), std::string::npos) << output_;
+}
+
+TEST_F(Scripts, RefuseNamesTheyDoNotKnow) {
+  EXPECT_EQ(command("'" TOUCHSTONE_TOP "/ci/coverage' no_such_test"), 64) << output_;
+  EXPECT_NE(output_.find("no test of the engine is named \"no_such_test\""), std::string::npos) << output_;
+  EXPECT_EQ(command("'" TOUCHSTONE_TOP "/ci/corpus' no_such_fuzz"), 64) << output_;
+  EXPECT_NE(output_.find("no target is named \"no_such_fuzz\""), std::string::npos) << output_;
+  EXPECT_EQ(command("'" TOUCHSTONE_TOP "/ci/corpus' --from no-such-folder"), 64) << output_;
+  EXPECT_EQ(command("'" TOUCHSTONE_TOP "/ci/fuzzed_mutants' --executions many 01"), 64) << output_;
+  EXPECT_EQ(command("'" TOUCHSTONE_TOP "/ci/fuzzed_mutants' 77"), 64) << output_;
+  EXPECT_NE(output_.find("no planted bug of the store or the ticket is \"77\""), std::string::npos)
+      << output_;
 }
 
 }  // namespace
