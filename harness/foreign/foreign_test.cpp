@@ -34,8 +34,9 @@ class ForeignEngines : public testing::Test {
   }
 
   /// What the one claim of the report is told.
-  std::string reason_of(const std::string& engine, const std::string& claim, const char* budget = "500ms") {
-    const auto report = verify(engine, std::string("--budget ") + budget + " --claim " + claim, 1);
+  std::string reason_of(const std::string& engine, const std::string& claim,
+                        const char* effort = "--budget 500ms") {
+    const auto report = verify(engine, std::string(effort) + " --claim " + claim, 1);
     if (!report.is_object()) return output_;
     return report.at("claims").at(0).at("reason");
   }
@@ -139,10 +140,11 @@ TEST_F(ForeignEngines, WhatCannotBePutUnderTheSuiteIsRefusedWithAReason) {
 // Danger: a kill's lost answers are guessed, and a sound engine is blamed; or an engine that answers before its log is written
 // passes.
 TEST_F(ForeignEngines, AKilledEngineKeepsWhatItAnsweredOrIsFound) {
-  const auto sound = verify(kOdd + "sound", "--budget 2s --claim F1 --claim F2", 0);
+  const auto sound = verify(kOdd + "sound", "--rounds 2 --claim F1 --claim F2", 0);
   ASSERT_TRUE(sound.is_object()) << output_;
   EXPECT_GT(sound.at("claims").at(1).at("tried").at("kills"), 0) << output_;
-  EXPECT_NE(reason_of(kOdd + "forgets", "F2", "20s").find("not-linearizable"), std::string::npos) << output_;
+  EXPECT_NE(reason_of(kOdd + "forgets", "F2", "--rounds 40").find("not-linearizable"), std::string::npos)
+      << output_;
 }
 
 // Danger: a ticket is declared and believed. What this engine does is sound; only its slow client never wins.
