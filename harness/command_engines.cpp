@@ -6,10 +6,13 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <memory>
 #include <optional>
+#include <string>
+#include <thread>
 
 #include "harness/campaign.h"
 #include "harness/campaign_option.h"
@@ -104,6 +107,14 @@ CampaignKey key_of(const Arguments& arguments, Seed seed) {
   return {.command = "engines", .seed = seed.text(), .subject = "servers", .options = options};
 }
 
+/// How busy the machine was before anything was measured.
+std::string load() {
+  double last_minute = 0;
+  const unsigned cores = std::thread::hardware_concurrency();
+  if (::getloadavg(&last_minute, 1) != 1) return fmt::format("{} cores, their load is not known", cores);
+  return fmt::format("When it began, {:.1f} threads wanted {} cores", last_minute, cores);
+}
+
 int run(const Arguments& arguments) {
   const ServerCatalogue catalogue = server_catalogue();
   if (arguments.list) {
@@ -132,6 +143,7 @@ int run(const Arguments& arguments) {
     return wrong_usage(fmt::format("--table \"{}\": shard {} has only some of its rows", arguments.table,
                                    part.shard.text()));
   const Seed seed = Seed::of_process();
+  const std::string busy = load();
   std::string table = server_table_head();
   if (!arguments.json) fmt::print("seed {}\n{}{}", seed.text(), part.shard.announced(), table);
   Progress progress(stderr);
@@ -161,8 +173,9 @@ int run(const Arguments& arguments) {
   }
   if (!page) return 0;
   std::ofstream out(arguments.table);
-  out << page->first << fmt::format("Seed {}, {} rounds for each row.\n\n", seed.text(), arguments.rounds)
-      << table << page->second;
+  out << page->first
+      << fmt::format("Seed {}, {} rounds for each row. {}.\n\n", seed.text(), arguments.rounds, busy) << table
+      << page->second;
   return out.flush() ? 0 : kExitCannotWrite;
 }
 
