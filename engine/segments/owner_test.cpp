@@ -5,7 +5,10 @@
 
 #include <cerrno>
 #include <chrono>
+#include <span>
 #include <stdexcept>
+#include <string>
+#include <utility>
 
 #include "engine/segments/owner_lock.h"
 #include "engine/segments/test_directory.h"
@@ -85,6 +88,30 @@ TEST_F(SegmentOwnerTest, ReplaceMakesANewGenerationAndReadersKeepTheirs) {
   EXPECT_EQ(text_of(Attachment::attach(second->name(), directory())->bytes()), "newer");
   EXPECT_EQ(names().size(), 2u) << "no temporary name is left";
   EXPECT_EQ(owner.replace("other", bytes_of("")).error().code, SegmentErrc::not_found);
+}
+
+TEST_F(SegmentOwnerTest, ReplaceTakesAFillerForWhatIsLargeAlready) {
+  SegmentOwner owner = this->owner();
+  ASSERT_TRUE(owner.allocate("frame", bytes_of("old")));
+  auto handle = owner.replace("frame", 3, [](std::span<std::byte> memory) { memory[1] = std::byte{'x'}; });
+  ASSERT_TRUE(handle);
+  EXPECT_EQ(text_of(Attachment::attach(*handle, directory())->bytes()), std::string("\0x\0", 3));
+}
+
+TEST_F(SegmentOwnerTest, AnOwnerThatIsAssignedEndsItsSessionAndTakesTheOther) {
+  SegmentOwner first = this->owner();
+  ASSERT_TRUE(first.allocate("gone", bytes_of("x")));
+  SegmentOwner::Options other = options();
+  other.session = session() + "b";
+  auto second = SegmentOwner::open(other);
+  ASSERT_TRUE(second) << describe(second.error());
+  auto kept = second->allocate("kept", bytes_of("y"));
+  first = std::move(*second);
+  EXPECT_EQ(first.session(), other.session);
+  EXPECT_EQ(names().size(), 2u) << "one segment and its owner's lock";
+  EXPECT_EQ(text_of(Attachment::attach(*kept, directory())->bytes()), "y");
+  EXPECT_TRUE(first.free("kept"));
+  EXPECT_EQ(first.free("gone").error().code, SegmentErrc::not_found);
 }
 
 TEST_F(SegmentOwnerTest, FreeTakesTheNameAndLeavesReadersTheMemory) {
