@@ -376,6 +376,11 @@ TEST(Execute, EndsTypedWhenStoppedLateOrOutOfAttempts) {
       store.execute(worker, rival, {.deadline = Native::now()}).outcome));
   EXPECT_EQ(store.version(), 2u);
   EXPECT_EQ(worker.ticket(), TicketStatus::none);
+  StopFlag<Native> never;
+  const auto add = store.process("add", {.outputs = {"m"}}, [](Context<Native>& ctx) { ctx.set("m", 1); });
+  const auto limited =
+      store.execute(worker, add, {.stop = &never, .deadline = Native::now() + std::chrono::hours(1)});
+  EXPECT_TRUE(limited.committed() && limited.effort.expiries == 0) << "limits that are not reached";
 }
 
 TEST(Execute, ValidatedReadsRefuseWriteSkew) {
