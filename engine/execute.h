@@ -205,8 +205,8 @@ class Execution {
     }
     while (TicketGate<P>::closed(bar.turn)) {
       if (store_.options_.ticket && turns_missed_ >= store_.options_.busy_limit) {
-        worker_.counters().limit_joins.add(1);
         join_for_outputs();
+        worker_.counters().limit_joins.add(1);  // it stands in the queue: who sees the count comes behind it
         return false;
       }
       const auto now = store_.gate_.await_change(bar, next_check(), worker_.counters());

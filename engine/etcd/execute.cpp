@@ -164,8 +164,8 @@ class EtcdExecution {
           if (turns_ != 0 && attempt.turns > turns_) turns_missed += static_cast<int>(attempt.turns - turns_);
           count_turns(attempt.turns);
           if (turns_missed >= options_.busy_limit) {
-            worker_.counters_.limit_joins.add(1);
             worker_.join();
+            worker_.counters_.limit_joins.add(1);  // as in the store of one process: it stands in the queue
             return false;
           }
           wait(round);
