@@ -11,64 +11,48 @@
 #include "touchstone/engine.h"
 
 struct entry {
-  char *path;
+  struct entry *next;
   touchstone_value value; /* ABSENT: erased; the version stays, so that a stale commit conflicts with the erasing */
   uint64_t changed;
+  char path[];
+};
+
+/* What was a value once lives until the end, so that a client may look at it as long as it likes. */
+struct text {
+  struct text *next;
+  char bytes[];
 };
 
 struct engine {
   pthread_mutex_t mutex;
   bool strict, validate_reads;
   uint64_t version;
-  size_t count, room;
   struct entry *entries;
-};
-
-/* A client keeps the texts that it was given last: they live until its next call. */
-struct client {
-  struct engine *engine;
-  size_t count;
-  char **texts;
+  struct text *texts;
 };
 
 static struct entry *find(struct engine *engine, const char *path) {
-  for (size_t i = 0; i < engine->count; ++i)
-    if (strcmp(engine->entries[i].path, path) == 0) return &engine->entries[i];
-  return NULL;
+  struct entry *entry = engine->entries;
+  while (entry != NULL && strcmp(entry->path, path) != 0) entry = entry->next;
+  return entry;
 }
 
 static struct entry *find_or_add(struct engine *engine, const char *path) {
   struct entry *entry = find(engine, path);
   if (entry != NULL) return entry;
-  if (engine->count == engine->room) {
-    engine->room = engine->room == 0 ? 8 : 2 * engine->room;
-    engine->entries = realloc(engine->entries, engine->room * sizeof *engine->entries);
-  }
-  entry = &engine->entries[engine->count++];
-  memset(entry, 0, sizeof *entry);
-  entry->path = strdup(path);
-  return entry;
+  entry = calloc(1, sizeof *entry + strlen(path) + 1);
+  strcpy(entry->path, path);
+  entry->next = engine->entries;
+  return engine->entries = entry;
 }
 
-static char *copy_text(const touchstone_value *value) {
-  char *text = malloc(value->length + 1);
-  memcpy(text, value->text, value->length);
-  return text;
-}
-
-static void forget_texts(struct client *client) {
-  for (size_t i = 0; i < client->count; ++i) free(client->texts[i]);
-  client->count = 0;
-}
-
-static touchstone_value shown(struct client *client, const struct entry *entry) {
-  touchstone_value value = {.kind = TOUCHSTONE_ABSENT};
-  if (entry == NULL) return value;
-  value = entry->value;
-  if (value.kind == TOUCHSTONE_TEXT) {
-    client->texts = realloc(client->texts, (client->count + 1) * sizeof *client->texts);
-    value.text = client->texts[client->count++] = copy_text(&entry->value);
-  }
+static touchstone_value keep(struct engine *engine, touchstone_value value) {
+  if (value.kind != TOUCHSTONE_TEXT) return value;
+  struct text *text = malloc(sizeof *text + value.length + 1);
+  memcpy(text->bytes, value.text, value.length);
+  text->next = engine->texts;
+  engine->texts = text;
+  value.text = text->bytes;
   return value;
 }
 
@@ -82,31 +66,22 @@ static void *engine_open(const touchstone_settings *settings) {
 
 static void engine_close(void *it) {
   struct engine *engine = it;
-  for (size_t i = 0; i < engine->count; ++i) {
-    free(engine->entries[i].path);
-    if (engine->entries[i].value.kind == TOUCHSTONE_TEXT) free((char *)engine->entries[i].value.text);
-  }
-  free(engine->entries);
+  for (struct entry *entry; (entry = engine->entries) != NULL; free(entry)) engine->entries = entry->next;
+  for (struct text *text; (text = engine->texts) != NULL; free(text)) engine->texts = text->next;
   pthread_mutex_destroy(&engine->mutex);
   free(engine);
 }
 
+/* A client is the engine itself: it has nothing of its own. */
 static void *client_open(void *engine, int id) {
   (void)id;
-  struct client *client = calloc(1, sizeof *client);
-  client->engine = engine;
-  return client;
+  return engine;
 }
 
-static void client_end(void *it) {
-  struct client *client = it;
-  forget_texts(client);
-  free(client->texts);
-  free(client);
-}
+static void client_end(void *client) { (void)client; }
 
 static touchstone_status version(void *it, uint64_t *version) {
-  struct engine *engine = ((struct client *)it)->engine;
+  struct engine *engine = it;
   pthread_mutex_lock(&engine->mutex);
   *version = engine->version;
   pthread_mutex_unlock(&engine->mutex);
@@ -115,12 +90,15 @@ static touchstone_status version(void *it, uint64_t *version) {
 
 static touchstone_status snapshot(void *it, const char *const *paths, size_t count, touchstone_value *values,
                                   uint64_t *version) {
-  struct client *client = it;
-  forget_texts(client);
-  pthread_mutex_lock(&client->engine->mutex);
-  *version = client->engine->version;
-  for (size_t i = 0; i < count; ++i) values[i] = shown(client, find(client->engine, paths[i]));
-  pthread_mutex_unlock(&client->engine->mutex);
+  struct engine *engine = it;
+  const touchstone_value absent = {.kind = TOUCHSTONE_ABSENT};
+  pthread_mutex_lock(&engine->mutex);
+  *version = engine->version;
+  for (size_t i = 0; i < count; ++i) {
+    const struct entry *entry = find(engine, paths[i]);
+    values[i] = entry == NULL ? absent : entry->value;
+  }
+  pthread_mutex_unlock(&engine->mutex);
   return TOUCHSTONE_OK;
 }
 
@@ -153,16 +131,14 @@ static touchstone_status commit_locked(struct engine *engine, const touchstone_c
   answer->version = ++engine->version;
   for (size_t i = 0; i < commit->write_count; ++i) {
     struct entry *entry = find_or_add(engine, commit->writes[i].path);
-    if (entry->value.kind == TOUCHSTONE_TEXT) free((char *)entry->value.text);
-    entry->value = commit->writes[i].value;
-    if (entry->value.kind == TOUCHSTONE_TEXT) entry->value.text = copy_text(&commit->writes[i].value);
+    entry->value = keep(engine, commit->writes[i].value);
     entry->changed = engine->version;
   }
   return TOUCHSTONE_COMMITTED;
 }
 
 static touchstone_status commit(void *it, const touchstone_commit *commit, touchstone_answer *answer) {
-  struct engine *engine = ((struct client *)it)->engine;
+  struct engine *engine = it;
   pthread_mutex_lock(&engine->mutex);
   const touchstone_status status = commit_locked(engine, commit, answer);
   pthread_mutex_unlock(&engine->mutex);
