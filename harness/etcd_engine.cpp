@@ -16,9 +16,11 @@ engine::EtcdOptions& place() {
   return place;
 }
 
-int& tries_of_a_call() {
-  static int tries = 1;
-  return tries;
+constexpr int kAnswersUntilOneIsLost = 8;
+
+bool& repeats_calls() {
+  static bool repeats = false;
+  return repeats;
 }
 
 engine::EtcdOptions next_place() {
@@ -35,21 +37,22 @@ void EtcdEngine::use(engine::EtcdOptions etcd) {
 }
 
 void EtcdEngine::repeat_what_is_unknown(bool repeats) {
-  tries_of_a_call() = repeats ? 100 : 1;
+  repeats_calls() = repeats;
 }
 
 EtcdEngine::EtcdEngine(const EngineSettings& settings)
     : validate_reads_(settings.validate_reads), store_(next_place(), to_engine(settings)) {}
 
 model::StoreResponse EtcdEngine::Client::apply(const model::StoreOperation& operation) {
-  for (int tries = 1;; ++tries) {
-    try {
-      return std::visit([this](const auto& call) { return answer(call); }, operation);
-    } catch (const engine::Error& error) {
-      return to_model(error.rejected());
-    } catch (const engine::EtcdUnreachable& lost) {
-      if (tries >= tries_of_a_call()) throw OutcomeUnknown(lost.what());
-    }
+  try {
+    const auto make = [this](const auto& call) { return answer(call); };
+    const model::StoreResponse response = std::visit(make, operation);
+    const bool lost = repeats_calls() && ++answers_ % kAnswersUntilOneIsLost == 0;
+    return lost ? std::visit(make, operation) : response;
+  } catch (const engine::Error& error) {
+    return to_model(error.rejected());
+  } catch (const engine::EtcdUnreachable& lost) {
+    throw OutcomeUnknown(lost.what());
   }
 }
 

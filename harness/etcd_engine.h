@@ -34,7 +34,8 @@ class EtcdEngine {
   /// Where etcd is. The root is a prefix of each engine's own.
   static void use(engine::EtcdOptions place);
 
-  /// Plants a bug: a call whose outcome is unknown is made again.
+  /// Plants a bug: a call whose answer is lost is made again, though it may have taken effect. A network loses an answer when it
+  /// likes, so a client of this engine loses every eighth itself.
   static void repeat_what_is_unknown(bool repeats);
 
   explicit EtcdEngine(const EngineSettings& settings);
@@ -56,6 +57,7 @@ class EtcdEngine {
 
     EtcdEngine& engine_;
     engine::EtcdWorker worker_;
+    int answers_ = 0;
   };
 
   class Pin {
