@@ -143,7 +143,7 @@ Task& Scheduler::prepare_task(ThreadId id) {
   task.slot = nullptr;
   task.clock.clear();
   task.clock[id] = 1;
-  task.label = nullptr;
+  task.label.clear();
   task.exceptions[0] = task.exceptions[1] = 0;
   if (!task.fiber_clean) task.fiber->start(&Scheduler::fiber_main, &task);
   task.fiber_clean = false;
@@ -417,7 +417,7 @@ ThreadId Scheduler::spawn(std::function<void()> body, const char* label) {
   Task& me = *tasks_[on_cpu_];
   threads_ = id + 1;
   task.body = std::move(body);
-  task.label = label;
+  task.label = label == nullptr ? "" : label;
   task.clock.join(me.clock, threads_);
   me.clock[on_cpu_] += 1;
   task.spawned_after = static_cast<std::int32_t>(events_.size()) - 1;

@@ -109,7 +109,7 @@ struct Task {
   Operation* pending = nullptr;
   void* slot = nullptr;
   Clock clock;
-  const char* label = nullptr;
+  std::string label;  // its own: who looks at the execution afterwards may have let go of the body
   std::function<void()> body;
   std::unique_ptr<Fiber> fiber;
   std::uint64_t exceptions[2] = {0, 0};  // the C++ runtime's per-thread state while it is switched out

@@ -65,7 +65,7 @@ std::string Scheduler::describe(const Operation& op) const {
 }
 
 std::string Scheduler::thread_name(ThreadId id) const {
-  if (id < threads_ && tasks_[id]->label != nullptr) return tasks_[id]->label;
+  if (id < threads_ && !tasks_[id]->label.empty()) return tasks_[id]->label;
   return id == 0 ? "main" : fmt::format("T{}", id);
 }
 

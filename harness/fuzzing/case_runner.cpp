@@ -140,8 +140,7 @@ std::optional<Drawn> CaseRunner::draw(const FuzzCase& it, const std::string& cla
   settle(it);
   settings_.keep_notes = true;
   Replay exact(it.decisions, Replay::Mode::exact);
-  const explore::Body body = controlled_body(it.scenario, &counts_);  // the drawing shows names that it owns
-  const explore::Outcome outcome = scheduler_.run(body, exact, settings_);
+  const explore::Outcome outcome = scheduler_.run(controlled_body(it.scenario, &counts_), exact, settings_);
   if (!outcome.failure || claim_of(*outcome.failure, it.scenario) != claim) return std::nullopt;
   Drawn drawn;
   const std::string where = racing_locations(scheduler_);
