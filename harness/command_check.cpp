@@ -174,7 +174,7 @@ class CheckRun {
   void print(const std::string& file, const IsolationReport& report) {
     arguments_.json ? fmt::print("{}\n", report.json(file).dump())
                     : fmt::print("{}: {}\n", file, report.words());
-    count(report.transactions == 0 ? model::Answer::kInconclusive : report.answer);
+    count(report.answer);
   }
 
   void count(model::Answer answer) {

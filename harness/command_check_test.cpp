@@ -63,6 +63,10 @@ TEST_F(CheckCommand, AHistoryOfNoOperationsIsInconclusive) {
   for (const char* format : {"auto", "etcd", "kv", "edn", "elle", "elle --json"})
     expect_inconclusive(run(empty + " --format " + format));
   expect_inconclusive(run_after("echo noise | ", "- --format etcd"));
+  expect_inconclusive(run(file("aborted.edn",
+                               "{:process 0, :type :invoke, :value [[:append x 1]]}"
+                               "{:process 0, :type :fail, :value [[:append x 1]]}") +
+                          " --format elle"));
   EXPECT_EQ(run(good_).output.find("nothing was checked"), std::string::npos);
   EXPECT_EQ(run(empty + " " + bad_).status, 1);
 }

@@ -35,7 +35,7 @@ std::string indented(const std::string& text) {
 }  // namespace
 
 std::string IsolationReport::verdict_words() const {
-  if (answer == model::Answer::kInconclusive || transactions == 0) return "inconclusive";
+  if (answer == model::Answer::kInconclusive) return "inconclusive";
   return (answer == model::Answer::kLinearizable ? "" : "not ") + std::string(model::name(level));
 }
 
@@ -80,7 +80,7 @@ IsolationReport judge_isolation(const model::TransactionHistory& history, model:
   report.transactions = history.transactions.size();
   report.clients = history.clients.size();
   const bool undecided = report.verdict.exhausted && level == model::Level::kParallelSnapshot;
-  if (report.verdict.inapplicable.empty() && !undecided)
+  if (report.verdict.inapplicable.empty() && report.verdict.committed != 0 && !undecided)
     report.answer =
         report.verdict.holds(level) ? model::Answer::kLinearizable : model::Answer::kNotLinearizable;
   return report;
