@@ -82,6 +82,7 @@ class Reader {
     std::ifstream in(file, std::ios::binary);
     if (!in) throw Refused{{"cannot read " + file.string()}};
     const std::string text{std::istreambuf_iterator<char>(in), {}};
+    if (text.empty()) silent_.push_back(file.string() + " is empty");
     Attempt* current = nullptr;
     std::size_t number = 0;
     for (std::size_t begin = 0, end = 0; begin < text.size(); begin = end + 1) {
@@ -93,6 +94,7 @@ class Reader {
                                     text.begin() + static_cast<std::ptrdiff_t>(end), nullptr, false);
       if (!whole || line.is_discarded()) {
         note_cut(file, number, !whole || end + 1 == text.size());
+        if (current == nullptr) silent_.push_back(file.string() + " was cut off in its first line");
       } else if (!take(line, file, current)) {
         throw Refused{{fmt::format("{}:{}: not a line of a campaign's results (format {})", file.string(),
                                    number, kFormat)}};
@@ -101,6 +103,14 @@ class Reader {
   }
 
   std::size_t cut_lines() const { return cut_.size(); }
+
+  /// Why there is no result, when none of the files says one.
+  std::string nothing_said() const {
+    const std::size_t more = silent_.size() - 1;  // no file is none: files_of()
+    return "no results: " + silent_.front() +
+           (more == 0 ? ""
+                      : fmt::format(", and {} more file{} nothing", more, more == 1 ? " says" : "s say"));
+  }
   std::map<std::string, Attempt>& attempts() { return attempts_; }
 
  private:
@@ -154,6 +164,7 @@ class Reader {
 
   std::map<std::string, Attempt> attempts_;
   std::set<std::string> cut_;
+  std::vector<std::string> silent_;
 };
 
 std::vector<fs::path> files_of(const fs::path& source) {
@@ -288,7 +299,7 @@ std::variant<Campaign, CampaignError> read_campaign(const std::vector<fs::path>&
     Reader reader;
     for (const fs::path& source : sources)
       for (const fs::path& file : files_of(source)) reader.read(file);
-    if (reader.attempts().empty()) return CampaignError{"the files hold no results: every line was cut off"};
+    if (reader.attempts().empty()) return CampaignError{reader.nothing_said()};
     return joined(reader);
   } catch (const Refused& refused) {
     return refused.error;

@@ -10,6 +10,7 @@
 
 #include "harness/check_pipe.h"
 #include "harness/commands.h"
+#include "harness/duration_option.h"
 #include "harness/history_format.h"
 #include "harness/history_json_value.h"
 #include "harness/history_page.h"
@@ -33,26 +34,6 @@ struct CheckArguments {
   bool json = false;
   unsigned jobs = 0;  ///< threads; 0 for as many as the machine has
 };
-
-/// A number with ms, s (the default), m or h behind it; nothing if it is none.
-std::optional<std::chrono::nanoseconds> parse_duration(const std::string& text) {
-  std::size_t digits = 0;
-  double number = 0;
-  try {
-    number = std::stod(text, &digits);
-  } catch (const std::exception&) {
-    return std::nullopt;
-  }
-  const std::string unit = text.substr(digits);
-  const double scale = unit == "ms"                  ? 1e-3
-                       : unit.empty() || unit == "s" ? 1
-                       : unit == "m"                 ? 60
-                       : unit == "h"                 ? 3600
-                                                     : 0;
-  const double nanoseconds = number * scale * 1e9;
-  if (!(nanoseconds > 0) || nanoseconds > 9e18) return std::nullopt;
-  return std::chrono::nanoseconds(static_cast<std::int64_t>(nanoseconds));
-}
 
 /// What is printed of one file.
 struct Report {
@@ -207,7 +188,9 @@ void add_check_command(CLI::App& app, int& exit_status) {
       "--budget",
       [arguments](const std::string& text) {
         const auto budget = parse_duration(text);
-        if (!budget) throw CLI::ValidationError("--budget", "expected a time like 60s or 500ms, not " + text);
+        if (!budget)
+          throw CLI::ValidationError(
+              "--budget", "expected a time from 1ns on, such as 60s or 500ms, not \"" + text + "\"");
         arguments->budget = *budget;
       },
       "Time for each file (60s)");

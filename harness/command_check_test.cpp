@@ -218,6 +218,7 @@ TEST_F(CheckCommand, WrongUsageExitsWith64) {
   EXPECT_EQ(run("").status, 64);
   EXPECT_EQ(run(good_ + " --format xml").status, 64);
   EXPECT_EQ(run(good_ + " --budget soon").status, 64);
+  EXPECT_EQ(run(good_ + " --budget 0s").status, 64);
   EXPECT_EQ(run(good_ + " --isolation chaos").status, 64);
   EXPECT_EQ(run((folder_ / "nowhere").string()).status, 64);
 }

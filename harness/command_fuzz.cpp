@@ -151,7 +151,8 @@ FuzzOptions options_of(const Arguments& arguments) {
   if (!arguments.time.empty()) {
     options.time = parse_duration(arguments.time);
     if (!options.time)
-      throw Refused{fmt::format("--time \"{}\": expected a time such as 30s, 10m or 500ms", arguments.time)};
+      throw Refused{fmt::format("--time \"{}\": expected a time from 1ns on, such as 30s, 10m or 500ms",
+                                arguments.time)};
   }
   if (arguments.executions != 0) options.executions = arguments.executions;
   if (!options.time && !options.executions) options.time = kUsualTime;

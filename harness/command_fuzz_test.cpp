@@ -91,6 +91,7 @@ TEST_F(FuzzCommand, EndsWithTheJsonLineAndTheseKeysInThisOrder) {
 
 TEST_F(FuzzCommand, SaysWhatWasWrongWithItsWords) {
   expect_refused("--time soon", 64, "--time \"soon\"");
+  expect_refused("--time 0s", 64, "--time \"0s\"");
   expect_refused("--seed 0xg", 64, "--seed \"0xg\"");
   expect_refused("--jobs 0", 64, "--jobs");
   expect_refused("--jobs 65", 64, "--jobs");

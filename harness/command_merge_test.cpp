@@ -95,6 +95,12 @@ TEST_F(MergeCommand, RefusesResultsOfAnotherProgram) {
   EXPECT_NE(output_.find("the program is "), std::string::npos) << output_;
 }
 
+TEST_F(MergeCommand, SaysThatAFileIsEmpty) {
+  std::ofstream(base_ / "results");
+  EXPECT_EQ(merge(), 65);
+  EXPECT_EQ(output_, "touchstone merge: no results: " + results() + " is empty\n");
+}
+
 TEST_F(MergeCommand, SumsWhatShardsOfAnExplorationSampled) {
   for (const char* shard : {"1/2", "2/2"})
     ASSERT_EQ(

@@ -141,7 +141,7 @@ std::string judged(const Replayed& ended, const ReplayLine& line, double seconds
 
 int replay_claim(const ReplayLine& line, const std::string& name, const Arguments& arguments) {
   const auto budget = parse_duration(arguments.budget);
-  if (!budget) return refuse({"--budget: expected a time such as 30s", arguments.budget});
+  if (!budget) return refuse({"--budget: expected a time from 1ns on, such as 30s", arguments.budget});
   if (name == kExploreClaim && exploration_replayer != nullptr)
     return exploration_replayer(line, {arguments.trace, arguments.minimize, arguments.out, *budget});
   const std::string engine(line.option("engine").value_or("reference"));

@@ -66,7 +66,8 @@ VerifyOptions options_of(const Arguments& arguments) {
   VerifyOptions options;
   const auto budget = parse_duration(arguments.budget);
   if (!budget)
-    throw Refused{fmt::format("--budget \"{}\": expected a time such as 30s, 2m or 500ms", arguments.budget)};
+    throw Refused{fmt::format("--budget \"{}\": expected a time from 1ns on, such as 30s, 2m or 500ms",
+                              arguments.budget)};
   if (!arguments.seed.empty()) {
     const auto seed = Seed::parse(arguments.seed);
     if (!seed)

@@ -51,6 +51,9 @@ TEST_F(VerifyCommand, SaysWhatWasWrongWithItsWords) {
   EXPECT_NE(output_.find("no engine is named \"other\""), std::string::npos) << output_;
   EXPECT_EQ(touchstone("verify --budget soon"), 64);
   EXPECT_NE(output_.find("--budget \"soon\""), std::string::npos) << output_;
+  EXPECT_EQ(touchstone("verify --budget 0s"), 64)
+      << "in no time nothing is tried, and every claim would hold";
+  EXPECT_NE(output_.find("--budget \"0s\": expected a time from 1ns on"), std::string::npos) << output_;
   EXPECT_EQ(touchstone("verify --claim Z9"), 64);
   EXPECT_NE(output_.find("\"Z9\""), std::string::npos) << output_;
   EXPECT_EQ(touchstone("verify --seed 0xg"), 64);
@@ -279,7 +282,9 @@ TEST(Duration, ReadsUnitsAndRefusesTheRest) {
   EXPECT_EQ(parse_duration("1.5s"), milliseconds(1500));
   EXPECT_EQ(parse_duration("90"), milliseconds(90'000));
   EXPECT_EQ(parse_duration("250ms"), milliseconds(250));
-  for (const char* wrong : {"", "s", "-1s", "1 s", "1x", "nan", "inf", "1e9999h", "99999999h"})
+  EXPECT_EQ(parse_duration("1ns"), std::chrono::nanoseconds(1));
+  for (const char* wrong :
+       {"", "s", "-1s", "1 s", "1x", "nan", "inf", "1e9999h", "99999999h", "0", "0s", "0.0h", "0.4ns"})
     EXPECT_FALSE(parse_duration(wrong)) << wrong;
 }
 

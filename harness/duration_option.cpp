@@ -17,7 +17,7 @@ std::optional<std::chrono::nanoseconds> parse_duration(std::string_view text) {
   if (error != std::errc{} || !(number >= 0)) return std::nullopt;
   const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
   for (const auto& [name, nanoseconds] : kUnits)
-    if (unit == name && number * nanoseconds <= kLongest)
+    if (unit == name && number * nanoseconds >= 0.5 && number * nanoseconds <= kLongest)
       return std::chrono::nanoseconds(static_cast<std::int64_t>(std::llround(number * nanoseconds)));
   return std::nullopt;
 }

@@ -3,7 +3,7 @@
 //
 //   if (auto budget = parse_duration("2m")) ...
 //
-// Pure. Negative times, other units and trailing characters are none.
+// Pure. Times of nothing (in which nothing can be tried) or less, other units and trailing characters are none.
 
 #include <chrono>
 #include <optional>
