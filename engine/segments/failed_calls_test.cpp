@@ -3,8 +3,6 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -17,8 +15,6 @@
 
 #include <atomic>
 #include <chrono>
-#include <cstddef>
-#include <functional>
 #include <thread>
 #include <vector>
 
@@ -27,52 +23,12 @@
 #include "engine/segments/protections.h"
 #include "engine/segments/reaper.h"
 #include "engine/segments/test_directory.h"
+#include "engine/segments/test_kernel.h"
 #include "engine/segments/unpublished.h"
 #include "engine/segments/worker_nursery.h"
 
 namespace touchstone::engine {
 namespace {
-
-/// A call that fails; all of it, or only where `argument`, masked, has `value`.
-struct Failing {
-  long call;
-  int error;
-  unsigned argument = 0;
-  std::uint32_t mask = 0;
-  std::uint32_t value = 0;
-};
-
-bool let_fail(const std::vector<Failing>& calls) {
-  std::vector<sock_filter> filter;
-  const auto load = [&](std::size_t at) {
-    filter.push_back(BPF_STMT(BPF_LD | BPF_W | BPF_ABS, static_cast<std::uint32_t>(at)));
-  };
-  for (const Failing& failing : calls) {
-    load(offsetof(seccomp_data, nr));
-    filter.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(failing.call), 0, 4));
-    load(offsetof(seccomp_data, args) + failing.argument * sizeof(std::uint64_t));
-    filter.push_back(BPF_STMT(BPF_ALU | BPF_AND | BPF_K, failing.mask));
-    filter.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, failing.value, 0, 1));
-    filter.push_back(
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(failing.error)));
-  }
-  filter.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
-  const sock_fprog program{static_cast<unsigned short>(filter.size()), filter.data()};
-  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
-}
-
-/// Runs it on a thread of its own, for which the calls fail.
-void where(const std::vector<Failing>& calls, const std::function<void()>& body) {
-  std::thread thread([&] {
-    if (let_fail(calls)) {
-      body();
-    } else {
-      ADD_FAILURE() << "no seccomp filter: " << std::generic_category().message(errno);
-    }
-  });
-  thread.join();
-}
 
 SegmentResult<WorkerNursery> nursery(const std::vector<std::string>& output_directories = {}) {
   return WorkerNursery::open([](const JobRequest& request) { return request.inputs; }, output_directories);
