@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -37,6 +38,12 @@ TEST(SplitMix, DrawsBelowABoundWithoutBias) {
     EXPECT_EQ(wide.below(std::uint64_t{3} << 62), expected);
   SplitMix whole(7, 3);
   EXPECT_EQ(whole.below(0), 0x649e25419b48acd3u);
+  SplitMix half(
+      7, 3);  // nothing need be rejected of a power of two, not even what its product leaves nothing of
+  for (const std::uint64_t expected : {0x649e25419b48acd3u, 0xe4a2c2864a02b254u, 0x08b6c9198506b188u})
+    EXPECT_EQ(half.below(std::uint64_t{1} << 63), expected >> 1);
+  SplitMix one(7, 3);
+  EXPECT_EQ(one.below(1), 0u);
 }
 
 TEST(StoreOptions, DefaultsAreWhatTheSourcePromises) {
@@ -89,6 +96,21 @@ TEST(Path, ANameOfACompositeIsOneComponent) {
   }
 }
 
+// The limit is of whole paths, also of those that only a composite spells.
+TEST(Path, OfALeafInACompositeMayHaveAsManyBytesAsTheLimitAndNotOneMore) {
+  Store<> store;
+  const std::string most(kMaxPathBytes - 4, 'x');  // below "p.q."
+  const auto writes = [](const std::string& name) {
+    return WriteSet{}.set("p", Composite{{"q", Composite{{name, 1}}}});
+  };
+  const CommitResult refused = store.compare_and_swap(0, writes(most + 'x'));
+  ASSERT_TRUE(std::holds_alternative<Rejected>(refused));
+  EXPECT_EQ(std::get<Rejected>(refused).code, ErrorCode::bad_path);
+  EXPECT_EQ(store.version(), 0u);
+  EXPECT_TRUE(std::holds_alternative<Committed>(store.compare_and_swap(0, writes(most))));
+  EXPECT_EQ(store.read("p.q." + most), Value(1));
+}
+
 TEST(Word, OnlyAnInstallMakesReadersWait) {
   EXPECT_FALSE(word::installing(word::kLocked));
   EXPECT_TRUE(word::installing(word::kLocked | word::kInstalling));
@@ -99,6 +121,34 @@ TEST(Word, OnlyAnInstallMakesReadersWait) {
   EXPECT_FALSE(word::scalar(word::make(7, Kind::none)));
   EXPECT_TRUE(word::same_but_for_lock(word::kLocked, 0));
   EXPECT_FALSE(word::same_but_for_lock(word::make(7, Kind::real), word::make(8, Kind::real)));
+}
+
+TEST(ErrorCode, ARefusalSaysWhatWasWrong) {
+  Store<> store, other;
+  auto worker = store.worker(), stranger = other.worker();
+  const auto body = [](Context<NativePlatform>&) {};
+  const auto process = store.process("p", {}, body), strange = other.process("p", {}, body);
+  const auto said = [](const auto& refused) { return std::get<Rejected>(refused).what; };
+  EXPECT_EQ(said(store.execute(worker, strange).outcome), "the process belongs to another store");
+  EXPECT_EQ(said(store.execute(stranger, process).outcome), "the worker belongs to another store");
+  EXPECT_EQ(said(store.compare_and_swap(0, WriteSet{}, &stranger)), "the worker belongs to another store");
+  EXPECT_EQ(said(store.compare_and_swap(3, WriteSet{})), "expected version 3, but the store is at 0");
+  store.compare_and_swap(0, WriteSet{}.set("a", 1));
+  EXPECT_EQ(said(store.compare_and_swap(1, WriteSet{}.set("a.x", 1))), "cannot write a.x: a holds a scalar");
+  EXPECT_EQ(said(store.compare_and_swap(1, WriteSet{}.set("b", 1).set("b.x.y", 1))),
+            "cannot write b.x.y: b holds a scalar");
+  const auto nested = store.process("outer", {}, [&](Context<NativePlatform>&) {
+    EXPECT_EQ(said(store.compare_and_swap(1, WriteSet{})),
+              "a body committed to the store that is running it");
+  });
+  EXPECT_TRUE(store.execute(worker, nested).committed());
+  try {
+    store.snapshot().read(other.key("c.d"));
+    ADD_FAILURE() << "a key of another store";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::foreign_key);
+    EXPECT_STREQ(error.what(), "the key c.d belongs to another store");
+  }
 }
 
 TEST(ErrorCode, EveryOneHasTheNameThatOthersKnowItBy) {
@@ -204,6 +254,21 @@ TEST(Statistics, CountTheOldValuesThatSnapshotsKeep) {
   EXPECT_EQ(store.statistics().nodes_made, 3u) << "a text is a node from the beginning";
 }
 
+// An empty state is a state: whoever keeps a snapshot of it open is to be found.
+TEST(Statistics, CountASnapshotOfTheEmptyStoreAndTheAgeOfOpenOnesOnly) {
+  Store<> store;
+  std::optional<Snapshot<NativePlatform>> empty(store.snapshot());
+  EXPECT_EQ(store.statistics().snapshots_open, 1u);
+  EXPECT_EQ(store.statistics().oldest_snapshot_age, 0u);
+  store.compare_and_swap(0, WriteSet{}.set("a", 1));
+  store.compare_and_swap(1, WriteSet{}.set("a", 2));
+  EXPECT_EQ(store.statistics().oldest_snapshot_age, 2u);
+  EXPECT_FALSE(empty->read("a"));
+  empty.reset();
+  EXPECT_EQ(store.statistics().snapshots_open, 0u);
+  EXPECT_EQ(store.statistics().oldest_snapshot_age, 0u) << "of none";
+}
+
 TEST(Statistics, BucketsArePowersOfTwoAndTheLastOneIsAllBeyond) {
   for (const auto& [n, bucket] : {std::pair<std::uint64_t, std::size_t>{0, 0},
                                   {1, 1},
@@ -212,12 +277,18 @@ TEST(Statistics, BucketsArePowersOfTwoAndTheLastOneIsAllBeyond) {
                                   {4, 3},
                                   {63, 6},
                                   {64, 7},
+                                  {127, 7},
+                                  {128, 7},
                                   {1'000, 7}})
     EXPECT_EQ(log2_bucket<8>(n), bucket) << n;
 }
 
 TEST(Statistics, SumEveryCounterAndBucketOfAllWhoCount) {
-  Counters<NativePlatform> counters;
+  struct {
+    Counters<NativePlatform> counters;
+    std::uint64_t behind = 1;  // is no bucket
+  } memory;
+  auto& counters = memory.counters;
   std::uint64_t next = 0;
 #define TOUCHSTONE_COUNTER(name, meaning) counters.name.add(++next);
   TOUCHSTONE_COUNTERS(TOUCHSTONE_COUNTER)
@@ -233,6 +304,7 @@ TEST(Statistics, SumEveryCounterAndBucketOfAllWhoCount) {
 #undef TOUCHSTONE_COUNTER
   for (const std::uint64_t bucket : sum.retries) EXPECT_EQ(bucket, 2 * ++next);
   for (const std::uint64_t bucket : sum.waits) EXPECT_EQ(bucket, 2 * ++next);
+  EXPECT_EQ(sum.snapshots_open + sum.oldest_snapshot_age + sum.paths, 0u) << "are not counted one by one";
   EXPECT_EQ(sum.commits(), sum.commits_fast + sum.commits_merged);
 }
 

@@ -204,6 +204,89 @@ TEST(OutOfMemory, SlotsAreGivenBackWithoutAny) {
   EXPECT_EQ(std::exchange(allocations_left, kNever), 0) << "none was asked for";
 }
 
+// What a failed call has made it must not keep, or each failure would cost a slot that nobody can use.
+TEST(OutOfMemory, ASlotThatCannotBeAcquiredIsNotKept) {
+  const auto memory_of = [](auto acquire) {
+    const long before = held;
+    Slots<NativePlatform> slots;
+    acquire([&] { slots.acquire(); });
+    return held - before;
+  };
+  const long once = memory_of([](auto acquire) { acquire(); });
+  int failures = 0;
+  const long after_failures =
+      memory_of([&](auto acquire) { failures = fail_at_every_allocation(acquire, [] {}); });
+  EXPECT_GT(failures, 1);
+  EXPECT_EQ(after_failures, once);
+}
+
+// Old values are freed after a grace period, and noting its readers takes memory. Without it the period has not begun: a value whose
+// readers were not all noted would be freed under their feet.
+TEST(OutOfMemory, AGracePeriodBeginsWithAllItsReadersOrNotAtAll) {
+  using P = NativePlatform;
+  for (int left = 0; left < 2; ++left) {  // the list of readers grows twice
+    Slots<P> slots;
+    const P::atomic<std::uint64_t> open{0};
+    Reclaimer<P> reclaimer(slots, open);
+    Slot<P>& mine = *slots.acquire();
+    Slot<P>* const readers[] = {slots.acquire(), slots.acquire()};
+    mine.retired.push(new Node<P>);
+    reclaimer.collect(mine);
+    ASSERT_EQ(mine.waiting.size(), 1u);
+    mine.retired.push(new Node<P>);
+    for (Slot<P>* reader : readers) reader->reading.store(1);
+    allocations_left = left;
+    EXPECT_THROW(reclaimer.collect(mine), std::bad_alloc);
+    EXPECT_EQ(mine.retired.size(), 1u);
+    EXPECT_EQ(mine.waiting.size(), 0u) << "the first one's period was over";
+    EXPECT_EQ(mine.counters.nodes_freed.load(), 1u);
+    for (int look = 0; look < 2; ++look) reclaimer.collect(mine);
+    EXPECT_EQ(mine.counters.nodes_freed.load(), 1u) << "still read";
+    for (Slot<P>* reader : readers) reader->reading.store(2);
+    for (int look = 0; look < 2; ++look) reclaimer.collect(mine);
+    EXPECT_EQ(mine.counters.nodes_freed.load(), 2u);
+  }
+}
+
+TEST(OutOfMemory, AChainThatCannotBeTrimmedStaysAndIsCountedAsALook) {
+  using P = NativePlatform;
+  Slots<P> slots;
+  const P::atomic<std::uint64_t> open{1};
+  Reclaimer<P> reclaimer(slots, open);
+  Slot<P>& mine = *slots.acquire();
+  slots.acquire()->pin.store(Pin::exact(1));
+  Cell<P> root(nullptr, 0, ""), cell(&root, 1, "a");
+  for (const Version now : {2, 3}) {
+    Reclaimer<P>::reserve(1, mine);
+    reclaimer.keep(cell, word::make(now - 1, Kind::integer), now, true, mine);
+  }
+  allocations_left = 0;
+  reclaimer.trim(cell, 3, mine);
+  EXPECT_EQ(std::exchange(allocations_left, kNever), kNever) << "it wanted some";
+  EXPECT_EQ(cell.chain_length, 2u);
+  EXPECT_EQ(mine.retired.size(), 0u);
+  EXPECT_EQ(mine.counters.trims.load(), 1u);
+  reclaimer.trim(cell, 3, mine);
+  EXPECT_EQ(cell.chain_length, 1u) << "what the snapshot at 1 reads";
+  EXPECT_EQ(mine.counters.trims.load(), 2u);
+  delete cell.older.load();
+}
+
+// A commit takes a slot, its own or one that is free: so commits need no more of them than there are at once.
+TEST(OutOfMemory, CommitsThatReplaceANumberTakeNoMemoryForGood) {
+  Store<> store;
+  auto worker = store.worker();
+  const auto commit = [&](Worker<NativePlatform>* by) {
+    store.compare_and_swap(store.version(), WriteSet{}.set("n", 1), by);
+  };
+  for (Worker<NativePlatform>* const by : {&worker, static_cast<Worker<NativePlatform>*>(nullptr)}) {
+    commit(by);
+    const long before = held;
+    for (int i = 0; i < 10; ++i) commit(by);
+    EXPECT_EQ(held, before);
+  }
+}
+
 // Values go to chains, to lists of unlinked nodes and to spares, and texts are nodes of their own: whoever ends first, nothing is left.
 TEST(OutOfMemory, AStoreGivesBackAllItsMemory) {
   const long before = held;
@@ -223,6 +306,10 @@ TEST(OutOfMemory, AStoreGivesBackAllItsMemory) {
       store.compare_and_swap(0, writes, &worker);  // refused: what it carried goes too
     }
     store.compare_and_swap(store.version(), WriteSet{}.set("number", text(1)).set("number.below", text(2)));
+    snapshot.emplace(store.snapshot());
+    for (int generation = 0; generation < 3; ++generation)
+      store.compare_and_swap(store.version(), write_all(1, generation).set("last", generation));
+    snapshot.reset();  // and nobody comes by the chains that were kept for it
     EXPECT_GT(held, before);
   }
   EXPECT_EQ(held, before);
@@ -238,7 +325,8 @@ TEST(OutOfMemory, AnInternedPathIsFoundAgainAfterAnyFailure) {
     ASSERT_EQ(store.key(name), store.key(name));
     ++next;
   }
-  const std::uint64_t paths = store.statistics().paths;
+  const std::uint64_t paths = 200 + 2;  // with the two above them
+  EXPECT_EQ(store.statistics().paths, paths) << "what failed made no path twice";
   EXPECT_TRUE(std::holds_alternative<Committed>(store.compare_and_swap(0, write_all(200, 1))));
   EXPECT_EQ(store.statistics().paths, paths);
 }

@@ -218,6 +218,20 @@ TEST_F(Reclaim, BeginsAGracePeriodWhenABatchIsFull) {
   retire_text();
   EXPECT_EQ(mine_.retired.size(), 0u);
   EXPECT_EQ(mine_.waiting.size(), 64u);
+  EXPECT_EQ(mine_.counters.trims.load(), 0u) << "there is no chain to look at";
+}
+
+TEST_F(Reclaim, BeginsAGracePeriodWhenATrimFillsABatch) {
+  cell_.trim_at = 1000;
+  for (int i = 0; i < 63; ++i) replace(true);
+  reclaimer_.trim(cell_, now_, mine_);
+  EXPECT_EQ(mine_.retired.size(), 63u);
+  EXPECT_EQ(mine_.waiting.size(), 0u);
+  cell_.trim_at = 1000;
+  replace(true);
+  reclaimer_.trim(cell_, now_, mine_);
+  EXPECT_EQ(mine_.retired.size(), 0u) << "with what this trim has unlinked";
+  EXPECT_EQ(mine_.waiting.size(), 64u);
 }
 
 TEST(NodeList, GivesBackTheLastOneFirstAndCounts) {
@@ -245,7 +259,9 @@ TEST(Slots, AReleasedSlotIsUsedAgainAndAllAreSeen) {
   EXPECT_EQ(free, std::vector<const Slot<Native>*>{first});
   EXPECT_EQ(all, (std::vector<const Slot<Native>*>{second, first}));
   EXPECT_EQ(slots.acquire(), first);
-  EXPECT_NE(slots.acquire(), second);
+  const Slot<Native>* third = slots.acquire();
+  EXPECT_NE(third, first);
+  EXPECT_NE(third, second);
 }
 
 }  // namespace

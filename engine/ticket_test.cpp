@@ -130,6 +130,10 @@ TEST(TicketGate, AnExpiredClaimKeepsItsAgeAndItsLeaseDoubles) {
   auto& third = it.join();
   it.join(slow, hours(3));
   EXPECT_EQ(slow.lease, hours(6));
+  EXPECT_EQ(it.status(slow), TicketStatus::queued) << "though it is older than who holds";
+  it.expire();
+  EXPECT_EQ(it.status(slow), TicketStatus::queued) << "whoever waits has no lease";
+  EXPECT_EQ(it.counters.expiries.load(), 1u);
   it.leave(other);
   EXPECT_EQ(it.status(slow), TicketStatus::holding) << "older than the third";
   EXPECT_EQ(it.status(third), TicketStatus::queued);
@@ -243,6 +247,23 @@ TEST(TicketGate, AClaimCountsTheTurnsThatItWaitedFor) {
   EXPECT_EQ(waits_for_a.turns_waited, 0) << "for another path";
   by_key.leave(a);
   EXPECT_EQ(waits_for_a.turns_waited, 1);
+}
+
+// Who leaves the queue without a turn ends nothing that others waited for, and takes nothing from who has one.
+TEST(TicketGate, AClaimThatLeavesTheQueueLeavesTheTurnAsItIs) {
+  for (const Policy policy : {Policy::ticket, Policy::key_queue}) {
+    Gate it(policy);
+    it.join();
+    auto& impatient = it.join();
+    auto& patient = it.join();
+    const Bar<Native> bar = it.bar("a");
+    it.leave(impatient);
+    EXPECT_EQ(it.status(patient), TicketStatus::queued);
+    EXPECT_EQ(patient.turns_waited, 0);
+    EXPECT_EQ(it.bar("a").turn, bar.turn);
+    EXPECT_EQ(it.bar("a").cell, bar.cell);
+    EXPECT_EQ(it.counters.grants.load(), 1u);
+  }
 }
 
 TEST(TicketGate, JoiningAgainChangesNothingUnlessForOtherPaths) {
