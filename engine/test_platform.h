@@ -59,8 +59,7 @@ class Stage {
     interrupted_at_ = steps_ + number;
     interruption_ = std::move(action);
   }
-
-  std::uint64_t steps() const { return steps_; }
+  void no_more_interruptions() { interrupted_at_ = 0; }
 
   /// As another thread would, here and now.
   void elsewhere(const Action& action) {
