@@ -143,6 +143,69 @@ TEST(EngineRaces, OldValuesAndTextsAreReadOnlyWhileTheyLive) {
   }
 }
 
+// Danger (R3): a snapshot walks a chain from which values are taken that other versions needed, and meets one that is freed, at the
+// chain's beginning and in its middle.
+TEST(EngineRaces, AWalkAlongAChainMeetsNothingThatIsFreed) {
+  for (const bool middle : {false, true}) {
+    EXPECT_TRUE(no_race(
+        [middle] {
+          const auto owned = std::make_unique<Store<P>>(StoreOptions{.backoff = false, .ticket = false});
+          Store<P>& store = *owned;
+          const auto commit = [&] { store.compare_and_swap(store.version(), WriteSet{}.set("x", 1)); };
+          commit();
+          const auto oldest = std::make_unique<Snapshot<P>>(store.snapshot());
+          commit();
+          if (middle) commit();
+          const auto newer = middle ? std::make_unique<Snapshot<P>>(store.snapshot()) : nullptr;
+          commit();
+          P::thread reclaimer([&] { store.reclaim(); });
+          P::thread reader(
+              [&] { require(oldest->changed("x") == 1, "what its version sees is of version 1"); });
+          reclaimer.join();
+          reader.join();
+        },
+        {.weak_memory = true}));
+  }
+}
+
+// Danger (W4, S3): a commit puts a value into the chain that a snapshot walks along, and counts the chain's length after another thread.
+TEST(EngineRaces, AChainThatGrowsIsReadAsAWhole) {
+  EXPECT_TRUE(no_race(
+      [] {
+        const auto owned = std::make_unique<Store<P>>(StoreOptions{.backoff = false, .ticket = false});
+        Store<P>& store = *owned;
+        store.compare_and_swap(0, WriteSet{}.set("x", 1));
+        const auto snapshot = std::make_unique<Snapshot<P>>(store.snapshot());
+        store.compare_and_swap(1, WriteSet{}.set("x", 2));
+        P::thread writer([&] { store.compare_and_swap(2, WriteSet{}.set("x", 3)); });
+        P::thread reclaimer([&] { store.reclaim(); });
+        P::thread reader(
+            [&] { require(snapshot->read("x") == Value(1), "a snapshot stays at its version"); });
+        writer.join();
+        reclaimer.join();
+        reader.join();
+      },
+      {.weak_memory = true}));
+}
+
+// Danger (N1): a body that moves to a newer version walks down its output, where another thread is just making a path.
+TEST(EngineRaces, ABodyThatLooksAtItsOutputsAgainReadsPathsAsAWhole) {
+  EXPECT_TRUE(no_race([] {
+    const auto owned = std::make_unique<Store<P>>(StoreOptions{.backoff = false, .ticket = false});
+    Store<P>& store = *owned;
+    auto worker = store.worker();
+    const auto process = store.process(
+        "p", {.outputs = {"d"}}, [](Context<P>& context) { require(context.version() == 0, "no commit"); });
+    P::thread maker([&] { static_cast<void>(store.key("d.x")); });
+    P::thread reader([&] {
+      require(store.execute(worker, process).committed(), "it ends");
+      require(!store.snapshot().read("d"), "nothing was written");
+    });
+    maker.join();
+    reader.join();
+  }));
+}
+
 // Danger: two commits, one of which waits for the cells of the other, each with plain data of their cells.
 TEST(EngineRaces, CommitsHandCellsToOneAnother) {
   for (const bool weak : {false, true}) {

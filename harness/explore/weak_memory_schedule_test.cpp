@@ -33,6 +33,23 @@ TEST(WeakMemory, OfACommitAboveAndOneBelowOneSeesTheOther) {
   }));
 }
 
+// The same where the leaf's commit writes another path and its child too: it holds that path itself, so it cannot pass by a glance.
+TEST(WeakMemory, OfACommitAboveAndOneBelowThatLooksLongerOneSeesTheOther) {
+  EXPECT_TRUE(holds_under_weak_memory([] {
+    Store<P> store({.backoff = false, .ticket = false});
+    store.compare_and_swap(0, WriteSet{}.set("d.x", 1).set("q.y", 1));
+    CommitResult above, below;
+    P::thread a([&] { above = store.compare_and_swap(1, WriteSet{}.set("d", 2)); });
+    P::thread b([&] {
+      below = store.compare_and_swap(1, WriteSet{}.set("q", Composite{{"y", 2}}).set("d.x", 3));
+    });
+    a.join();
+    b.join();
+    const bool both = std::holds_alternative<Committed>(above) && std::holds_alternative<Committed>(below);
+    require(!both, "one of the two sees the other");
+  }));
+}
+
 // The same with a leaf that is only being made (N1).
 TEST(WeakMemory, OfACommitAboveAndOneOfAPathThatIsBeingMadeOneSeesTheOther) {
   EXPECT_TRUE(holds_under_weak_memory([] {
@@ -164,6 +181,60 @@ TEST(WeakMemory, ASnapshotKeepsWhatItReads) {
   }));
 }
 
+// The same where the commit is not of the newest version: it takes the next number without comparing the clock.
+TEST(WeakMemory, ASnapshotKeepsWhatAMergedCommitReplaces) {
+  EXPECT_TRUE(holds_under_weak_memory([] {
+    Store<P> store({.backoff = false, .ticket = false});
+    store.compare_and_swap(0, WriteSet{}.set("x", 1));
+    store.compare_and_swap(1, WriteSet{}.set("z", 2));
+    P::thread writer([&] { store.compare_and_swap(1, WriteSet{}.set("x", 3)); });
+    P::thread reader([&] {
+      const auto snapshot = store.snapshot();
+      const Value expected = snapshot.version() == 3 ? 3 : 1;
+      require(snapshot.read("x") == expected, "a snapshot is of one version");
+    });
+    writer.join();
+    reader.join();
+    require(store.statistics().commits_merged == 1, "it was merged");
+  }));
+}
+
+// Danger (W3): reclaiming locks a cell and lets go of it, and whoever reads the word that it leaves sees an older value beside it.
+TEST(WeakMemory, ReclaimingLeavesTheValueWithItsVersion) {
+  EXPECT_TRUE(holds_under_weak_memory([] {
+    Store<P> store({.backoff = false, .ticket = false});
+    store.compare_and_swap(0, WriteSet{}.set("x", 1));
+    P::thread writer([&] {
+      store.compare_and_swap(1, WriteSet{}.set("x", 2));
+      store.reclaim();
+    });
+    P::thread reader([&] {
+      const auto snapshot = store.snapshot();
+      require(snapshot.read("x")->integer() == static_cast<std::int64_t>(snapshot.version()),
+              "it reads its version");
+    });
+    writer.join();
+    reader.join();
+  }));
+}
+
+// Danger (W4): a reader sees that a path has changed since its version by the mark of the commit after that change, which releases
+// nothing, and then finds the chain as it was before: the value that it reads is in neither.
+TEST(WeakMemory, WhoSeesAChangeByTheMarkOfTheNextOneFindsTheValueBeforeIt) {
+  EXPECT_TRUE(holds_under_weak_memory([] {
+    Store<P> store({.backoff = false, .ticket = false});
+    store.compare_and_swap(0, WriteSet{}.set("x", 1));
+    const auto snapshot = store.snapshot();
+    P::thread writer([&] {
+      store.compare_and_swap(1, WriteSet{}.set("x", 2));
+      store.compare_and_swap(2, WriteSet{}.set("x", 3));
+    });
+    P::thread reader([&] { require(snapshot.read("x") == Value(1), "a snapshot stays at its version"); });
+    writer.join();
+    reader.join();
+  }));
+}
+
 // Danger (R1): a commit looks at the pins and finds none of the snapshot that opens, and unlinks the value that it will read. An older
 // snapshot keeps the chain growing until this commit is worth a look.
 TEST(WeakMemory, ATrimKeepsWhatASnapshotThatOpensReads) {
@@ -205,6 +276,27 @@ TEST(WeakMemory, NoIncrementIsLost) {
     a.join();
     b.join();
     require(store.read("x")->integer() == 2, "no increment is lost");
+  }));
+}
+
+// Danger (W3): a body reads a number that is newer than its version beside a word that is not, and works with values that never were
+// together; or it sees a new word and the value before it. The oracle: the two are always equal, whether or not the attempt commits.
+TEST(WeakMemory, ABodySeesOneVersionOfItsOutputs) {
+  EXPECT_TRUE(holds_under_weak_memory([] {
+    Store<P> store({.backoff = false, .ticket = false});
+    store.compare_and_swap(0, WriteSet{}.set("x", 1).set("y", 1));
+    const auto x = store.key("x"), y = store.key("y");
+    P::thread writer([&] { store.compare_and_swap(1, WriteSet{}.set("x", 2).set("y", 2)); });
+    P::thread reader([&] {
+      auto worker = store.worker();
+      auto process = store.process("p", {.outputs = {"x", "y"}}, [&](Context<P>& context) {
+        const auto one = context.get<std::int64_t>(x), other = context.get<std::int64_t>(y);
+        require(one == other, "both are of one version");
+      });
+      require(store.execute(worker, process).committed(), "it is committed in the end");
+    });
+    writer.join();
+    reader.join();
   }));
 }
 
