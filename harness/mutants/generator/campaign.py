@@ -25,7 +25,7 @@ class Reach:
         tests = tree.tests()
         hashes = {p: _digest(p) for p in {t.program for t in tests}}
         self.left_out = []
-        self.seconds, self.reaching = {}, collections.defaultdict(list)
+        self.seconds, self.elapsed, self.reaching = {}, {}, collections.defaultdict(list)
         fresh = {t.name: known[t.name] for t in tests if known.get(t.name, {}).get("program") == hashes[t.program]}
         programs = collections.defaultdict(list)
         for test in tests:
@@ -47,6 +47,7 @@ class Reach:
                 self.left_out.append(f"{test.name}: {seen['failed']} without a mutant")
                 continue
             self.seconds[test] = seen["seconds"]
+            self.elapsed[test] = seen.get("elapsed", seen["seconds"])
             for number in seen["reached"]:
                 self.reaching[number].append(test)
 
@@ -61,7 +62,7 @@ def _look_at_program(what):
     tree, tests = what
     seen = _look(tree, tests, 10 * _AT_ONCE)
     if not seen["failed"] and seen["seconds"] < _AT_ONCE:
-        return [dict(seen, seconds=round(seen["seconds"] / len(tests), 4))] * len(tests)
+        return [dict(seen, seconds=round(seen["seconds"] / len(tests), 4), elapsed=round(seen["elapsed"] / len(tests), 4))] * len(tests)
     return [_look(tree, [test], _TOO_LONG) for test in tests]
 
 
@@ -70,7 +71,7 @@ def _look(tree, tests, most):
     size = max((m.number for m in tree.mutants), default=0) + 1
     file.write_bytes(bytes(size))
     plain = tree.run(tests, most)
-    seen = {"seconds": round(plain.seconds, 3), "failed": plain.how, "reached": []}
+    seen = {"seconds": round(plain.seconds, 3), "elapsed": round(plain.elapsed, 3), "failed": plain.how, "reached": []}
     if not plain.how:
         tree.run(tests, _TOO_LONG, reached=file)
         data = array.array("B", file.read_bytes())
@@ -99,8 +100,10 @@ def plan(tests, seconds, budget, kills):
     return runs, left_out
 
 
-def _patience(group, seconds):
-    return 1.5 + 6 * sum(seconds[t] for t in group)
+def _run(tree, reach, group, mutant, seed, patience=1):
+    """With six times the time that the tests take without a mutant."""
+    seconds, elapsed = sum(reach.seconds[t] for t in group), sum(reach.elapsed[t] for t in group)
+    return tree.run(group, patience * (1.5 + 6 * seconds), mutant=mutant.number, seed=seed, elapsed=patience * 6 * elapsed)
 
 
 def try_mutant(tree, reach, mutant, budget, seed, kills):
@@ -114,11 +117,11 @@ def try_mutant(tree, reach, mutant, budget, seed, kills):
     spent = 0.0
     labels = {t.name: t.label for t in reaching}
     for group in runs:
-        run = tree.run(group, _patience(group, reach.seconds), mutant=mutant.number, seed=seed)
+        run = _run(tree, reach, group, mutant, seed)
         spent += run.seconds
         if run.how == "watchdog":  # was it the mutant, or a busy machine?
             again = [t for t in group if t.name == run.failed] or group
-            run = tree.run(again, 2 * _patience(again, reach.seconds), mutant=mutant.number, seed=seed)
+            run = _run(tree, reach, again, mutant, seed, patience=2)
             spent += run.seconds
         if run.how:
             return dict(record, verdict="killed", how=run.how, check=run.failed, technique=labels.get(run.failed, group[0].label),
@@ -134,7 +137,7 @@ def medians(tree, reach, mutant, record, seeds):
         return {}
     executions, times, found = [], [], 0
     for seed in range(1, seeds + 1):
-        run = tree.run(tests, _patience(tests, reach.seconds), mutant=mutant.number, seed=seed)
+        run = _run(tree, reach, tests, mutant, seed)
         if run.how:
             found += 1
             times.append(run.seconds)

@@ -23,7 +23,7 @@ import operators
 import schemata
 from source import source_of
 
-TECHNIQUES = ["unit", "property", "schedule", "stress", "chaos"]  # in this order a mutant meets them
+TECHNIQUES = ["unit", "property", "schedule", "stress", "chaos", "engines"]  # in this order a mutant meets them
 _FLAGS = "-O1 -w -Wno-c++11-narrowing -ftemplate-backtrace-limit=0 -ferror-limit=0 -fsanitize=return -fsanitize-trap=return"
 _ISOLATION = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c",
               # The shell stays, as pid 1: a test must not inherit what its children leave.
@@ -41,7 +41,8 @@ class Test:
 class Run:
     failed: str = ""  # the test that failed first
     how: str = ""  # failed, crashed, watchdog
-    seconds: float = 0.0
+    seconds: float = 0.0  # of processors
+    elapsed: float = 0.0
     found_in: int = 0  # the execution of the explorer in which it was found
     output: str = ""
 
@@ -203,8 +204,9 @@ class MutatedTree:
                 tests.append(Test(named[0].split("=", 1)[1], label, command[0]))
         return tests
 
-    def run(self, tests, seconds, mutant=0, reached=None, seed=1):
-        """Runs tests of one program until the first that fails."""
+    def run(self, tests, seconds, mutant=0, reached=None, seed=1, elapsed=0.0):
+        """Runs tests of one program until the first that fails, or until it has used up `seconds` of a processor, or three times as many on
+        the clock and `elapsed` more: for tests that wait."""
         environment = dict(os.environ, TMPDIR=str(self.scratch), TOUCHSTONE_SEED=str(seed), GTEST_FAIL_FAST="1")
         for name, value in (("TOUCHSTONE_MUTANT", mutant), ("TOUCHSTONE_REACHED", reached)):
             environment.pop(name, None)
@@ -224,7 +226,7 @@ class MutatedTree:
                                        start_new_session=True, preexec_fn=limit)
             late = False
             try:
-                process.wait(3 * seconds)
+                process.wait(3 * seconds + elapsed)
             except subprocess.TimeoutExpired:
                 late = True
             try:
@@ -235,7 +237,10 @@ class MutatedTree:
         output = log.read_bytes().decode("latin-1")[-200_000:]
         now = resource.getrusage(resource.RUSAGE_CHILDREN)
         spent = now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime
-        return self._judged(process.returncode, late, output, max(spent, 0.001) if not late else time.monotonic() - began)
+        took = time.monotonic() - began
+        run = self._judged(process.returncode, late, output, max(spent, 0.001) if not late else took)
+        run.elapsed = took
+        return run
 
     def _isolated(self):
         """Its own processes, shared memory and temporary files, where this system lets us."""

@@ -68,6 +68,8 @@ def main(arguments):
     mutants = [m for m in tree.mutants if not files or m.file in files]
     chosen = select(mutants, wanted)
     if not wanted.score:
+        print(f"{len(tree.mutants)} mutants of {len(all_files)} files", flush=True)
+        print(f"building {' '.join(wanted.programs or ['the tests of the engine'])}: {home / 'build.log'}", flush=True)
         tree.build(wanted.programs, wanted.jobs)
         present = {m.key for m in tree.mutants}
         chosen = [m for m in chosen if m.key in present]

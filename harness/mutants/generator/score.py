@@ -132,7 +132,7 @@ def tables(records, population):
     killed = [r for r in records if r["verdict"] == "killed"]
     lines += ["| technique that killed it first | mutants | by a failed check | by a crash | by the watchdog | median seconds | median executions |",
               "|---|---|---|---|---|---|---|"]
-    for technique in ["unit", "property", "schedule", "stress", "chaos"]:
+    for technique in ["unit", "property", "schedule", "stress", "chaos", "engines"]:
         mine = [r for r in killed if r["technique"] == technique]
         if not mine:
             continue
