@@ -33,23 +33,6 @@ TEST(WeakMemory, OfACommitAboveAndOneBelowOneSeesTheOther) {
   }));
 }
 
-// The same where the leaf's commit writes another path and its child too: it holds that path itself, so it cannot pass by a glance.
-TEST(WeakMemory, OfACommitAboveAndOneBelowThatLooksLongerOneSeesTheOther) {
-  EXPECT_TRUE(holds_under_weak_memory([] {
-    Store<P> store({.backoff = false, .ticket = false});
-    store.compare_and_swap(0, WriteSet{}.set("d.x", 1).set("q.y", 1));
-    CommitResult above, below;
-    P::thread a([&] { above = store.compare_and_swap(1, WriteSet{}.set("d", 2)); });
-    P::thread b([&] {
-      below = store.compare_and_swap(1, WriteSet{}.set("q", Composite{{"y", 2}}).set("d.x", 3));
-    });
-    a.join();
-    b.join();
-    const bool both = std::holds_alternative<Committed>(above) && std::holds_alternative<Committed>(below);
-    require(!both, "one of the two sees the other");
-  }));
-}
-
 // The same with a leaf that is only being made (N1).
 TEST(WeakMemory, OfACommitAboveAndOneOfAPathThatIsBeingMadeOneSeesTheOther) {
   EXPECT_TRUE(holds_under_weak_memory([] {
@@ -58,6 +41,24 @@ TEST(WeakMemory, OfACommitAboveAndOneOfAPathThatIsBeingMadeOneSeesTheOther) {
     CommitResult above, below;
     P::thread a([&] { above = store.compare_and_swap(0, WriteSet{}.set("d", 1)); });
     P::thread b([&] { below = store.compare_and_swap(0, WriteSet{}.set("d.x", 2)); });
+    a.join();
+    b.join();
+    const bool both = std::holds_alternative<Committed>(above) && std::holds_alternative<Committed>(below);
+    require(!both, "one of the two sees the other");
+  }));
+}
+
+// The same where the leaf's commit first finds its own lock above another of its paths, and so does not pass by a glance.
+TEST(WeakMemory, OfACommitAboveAndOneBelowThatLooksLongerOneSeesTheOther) {
+  EXPECT_TRUE(holds_under_weak_memory([] {
+    Store<P> store({.backoff = false, .ticket = false});
+    store.compare_and_swap(0, WriteSet{}.set("q.y", 1));
+    static_cast<void>(store.key("d"));
+    CommitResult above, below;
+    P::thread a([&] { above = store.compare_and_swap(1, WriteSet{}.set("d", 1)); });
+    P::thread b([&] {
+      below = store.compare_and_swap(1, WriteSet{}.set("q", Composite{{"y", 2}}).set("d.x", 2));
+    });
     a.join();
     b.join();
     const bool both = std::holds_alternative<Committed>(above) && std::holds_alternative<Committed>(below);
@@ -276,6 +277,47 @@ TEST(WeakMemory, NoIncrementIsLost) {
     a.join();
     b.join();
     require(store.read("x")->integer() == 2, "no increment is lost");
+  }));
+}
+
+// Danger (R3, L5): a body reads a text without a snapshot while a commit replaces it, sees no reader, and frees it; and then its memory
+// is used again. The commit's slot has so much to free already that it looks for readers at once.
+TEST(WeakMemory, ATextThatIsReadWithoutASnapshotIsNotFreedMeanwhile) {
+  constexpr std::size_t kBatch = 64;  // of the reclaimer
+  EXPECT_TRUE(holds_under_weak_memory([] {
+    Epoch<P> epoch;
+    Slots<P> slots;
+    Index<P> index;
+    TicketGate<P> gate({});
+    Reclaimer<P> reclaimer(slots, epoch.open);
+    Committer<P> committer(epoch.clock, gate, reclaimer, Mode::smart);
+    Cell<P>& x = *index.intern("x");
+    Slot<P>& mine = *slots.acquire();
+    Slot<P>& theirs = *slots.acquire();
+    const auto commit = [&](Version expected, const char* text) {
+      std::vector<Write<P>> writes;
+      writes.emplace_back(&x, Datum<P>(Scalar(text)));
+      committer.attempt({expected, {}, writes}, mine, nullptr);
+    };
+    commit(0, "old");
+    while (mine.retired.size() + 1 < kBatch) mine.retired.push(new Node<P>);
+    std::array<std::unique_ptr<Node<P>>, kBatch> used_again;
+    P::thread writer([&] {
+      commit(1, "new");
+      reclaimer.collect(mine);
+      for (auto& node : used_again) {
+        node = std::make_unique<Node<P>>();
+        node->text = "of somebody else";
+      }
+    });
+    P::thread reader([&] {
+      const View<P> view(theirs, epoch);
+      bool changed = false;
+      const auto text = view.read_text(x, changed);
+      require(changed || text == Scalar(view.version() == 1 ? "old" : "new"), "it is its version's");
+    });
+    writer.join();
+    reader.join();
   }));
 }
 
