@@ -105,11 +105,11 @@ class CoverageTable : public Scripts {
   CoverageTable() : reasons_(testing::TempDir() + "reasons." + std::to_string(::getpid())) {}
   ~CoverageTable() override { fs::remove(reasons_); }
 
-  int run(int reached, const std::string& reasons, const std::string& whole = "yes") {
+  int run(int reached, const std::string& reasons, const std::string& whole = "yes",
+          const std::string& another = "engine/segments/test_directory.h") {
     output_.clear();
     std::ofstream lcov(file_);
-    for (const std::string name :
-         {"engine/path.h", "engine/segments/test_directory.h", "engine/etcd/base64.h"}) {
+    for (const std::string& name : {std::string("engine/path.h"), another}) {
       lcov << "SF:" TOUCHSTONE_TOP "/" << name << '\n';
       for (int line = 1; line <= 10; ++line)
         lcov << "DA:" << line << ',' << (line > 10 - reached ? 1 : 0) << '\n';
@@ -128,6 +128,16 @@ class CoverageTable : public Scripts {
 TEST_F(CoverageTable, PassesWhenEveryLineWasReachedAndLeavesOutWhatOnlyTestsInclude) {
   EXPECT_EQ(run(10, ""), 0) << output_;
   EXPECT_NE(output_.find("10 of 10 lines reached"), std::string::npos) << output_;
+}
+
+TEST_F(CoverageTable, CountsEngineEtcdWhereItsTestsRan) {
+  EXPECT_EQ(run(10, "", "yes", "engine/etcd/base64.h"), 0) << output_;
+  EXPECT_NE(output_.find("20 of 20 lines reached"), std::string::npos) << output_;
+  EXPECT_EQ(output_.find("is not counted"), std::string::npos) << output_;
+  const std::string reason = "engine/etcd/base64.h | #pragma once | none is compiled\n";
+  EXPECT_EQ(run(10, reason, "yes", "engine/etcd/base64.h"), 1) << "it is stale: " << output_;
+  EXPECT_EQ(run(10, reason), 0) << "nobody looked: " << output_;
+  EXPECT_NE(output_.find("engine/etcd is not counted"), std::string::npos) << output_;
 }
 
 TEST_F(CoverageTable, FailsBelowTheLeastAndNamesTheLine) {

@@ -291,6 +291,17 @@ TEST(Effort, ATurnThatRanOutBeforeItWasSeenIsTakenAgain) {
   EXPECT_EQ(it.store.statistics().gate_us, 61'000u);
 }
 
+TEST(ByHand, ATurnThatRanOutIsTakenAgainWithALongerLease) {
+  Scene it({.backoff = false, .ticket_threshold = 1});
+  Holder holder(it);
+  it.stage.now += milliseconds(60);
+  EXPECT_TRUE(std::holds_alternative<Committed>(it.write("m", 1))) << "it ends the turn that ran out";
+  EXPECT_EQ(it.store.await_turn(holder.worker), TicketStatus::holding);
+  EXPECT_EQ(std::get<Busy>(it.write("m", 2)).retry_after, milliseconds(100));
+  holder.commit();
+  EXPECT_EQ(it.store.await_turn(holder.worker), TicketStatus::none) << "it has none to wait for";
+}
+
 // Limits are looked at before each attempt, and while it waits.
 TEST(Limits, AreLookedAtBeforeTheFirstAttempt) {
   Scene it;

@@ -19,6 +19,17 @@ TEST(Index, ACellKnowsItsPathAndTheRootHasNone) {
   EXPECT_EQ(index.root()->path(), "");
 }
 
+TEST(Index, APathThatIsNoneIsAnErrorWithItsCode) {
+  Store<> store;
+  try {
+    store.key("a..b");
+    FAIL() << "it was taken";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::bad_path);
+    EXPECT_EQ(error.rejected(), (Rejected{ErrorCode::bad_path, error.what()}));
+  }
+}
+
 // W5: the order of locks, in which ancestors come before descendants.
 TEST(Index, EveryPathHasALargerNumberThanAllAboveIt) {
   Index<Native> index;
@@ -54,6 +65,20 @@ TEST(Composite, TakesThePlaceOfAScalarAndTheReverse) {
   EXPECT_EQ(store.read("a"), Value(3));
   EXPECT_TRUE(commits(WriteSet{}.set("a", deep).set("a.x", 4).set("a.y", Composite{{"w", 5}})));
   EXPECT_EQ(to_text(*store.read("a")), "{x: 4, y: {w: 5}}");
+}
+
+TEST(WriteSet, IsEmptyUntilItIsGivenAWrite) {
+  EXPECT_TRUE(WriteSet().empty());
+  EXPECT_FALSE(WriteSet().erase("a").empty());
+}
+
+TEST(Value, TakesTheValueOfAnotherAndLeavesThatAsItIs) {
+  const Value tree(Composite{{"a", 1}, {"b", "text"}});
+  Value taken(7);
+  taken = tree;
+  EXPECT_EQ(taken, tree);
+  taken = Value(8);
+  EXPECT_EQ(to_text(tree), "{a: 1, b: \"text\"}");
 }
 
 // Danger: declared paths are looked up by their numbers, and a contract may name them in any order.

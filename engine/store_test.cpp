@@ -317,6 +317,7 @@ TEST(Execute, ReadsAndWritesNumbersDirectlyAndAmongItsOwnWrites) {
   const auto n = store.key("d.n"), r = store.key("d.r"), b = store.key("d.b"), t = store.key("d.t");
   auto process = store.process("p", {.outputs = {"d"}}, [&](Context<Native>& ctx) {
     EXPECT_FALSE(ctx.get<std::int64_t>(n));
+    ctx.set(n, 6);
     ctx.set(n, std::int64_t{7});
     EXPECT_EQ(ctx.get<std::int64_t>(n), 7);
     ctx.set(r, 0.5);

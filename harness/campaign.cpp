@@ -15,6 +15,7 @@
 #include <tuple>
 
 #include "harness/artifact.h"
+#include "harness/counted.h"
 
 namespace touchstone::harness {
 namespace {
@@ -108,8 +109,7 @@ class Reader {
   std::string nothing_said() const {
     const std::size_t more = silent_.size() - 1;  // no file is none: files_of()
     return "no results: " + silent_.front() +
-           (more == 0 ? ""
-                      : fmt::format(", and {} more file{} nothing", more, more == 1 ? " says" : "s say"));
+           (more == 0 ? "" : ", and " + counted(more, "more file says nothing", "more files say nothing"));
   }
   std::map<std::string, Attempt>& attempts() { return attempts_; }
 

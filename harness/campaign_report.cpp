@@ -6,6 +6,7 @@
 #include <map>
 #include <stdexcept>
 
+#include "harness/counted.h"
 #include "harness/verify_json.h"
 
 namespace touchstone::harness {
@@ -122,8 +123,8 @@ VerifyReport report_of(const Campaign& campaign) {
   }
   std::sort(report.claims.begin(), report.claims.end(), in_order);
   report.planned = report.claims.size();
-  report.part =
-      fmt::format("{} of {} shards", campaign.shards.size() - campaign.unended().size(), campaign.count);
+  report.part = fmt::format("{} of {}", campaign.shards.size() - campaign.unended().size(),
+                            counted(campaign.count, "shard"));
   return report;
 }
 
@@ -141,8 +142,8 @@ std::string lacks_of(const Campaign& campaign) {
     text += fmt::format("shard {}/{} did not end: what it had decided by then counts\n", shard + 1,
                         campaign.count);
   if (campaign.cut_lines > 0)
-    text += fmt::format("{} file{} cut off in a line: that line is left out\n", campaign.cut_lines,
-                        campaign.cut_lines == 1 ? " was" : "s were");
+    text += fmt::format("{} cut off in a line: that line is left out\n",
+                        counted(campaign.cut_lines, "file was", "files were"));
   return text;
 }
 

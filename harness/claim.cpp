@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "harness/counted.h"
 #include "harness/failure_report.h"
 
 namespace touchstone::harness {
@@ -12,7 +13,7 @@ std::string to_text(const Tried& tried) {
   std::string text;
   const auto add = [&](std::uint64_t count, const char* what) {
     if (count == 0) return;
-    text += fmt::format("{}{} {}{}", text.empty() ? "" : ", ", count, what, count == 1 ? "" : "s");
+    text += (text.empty() ? "" : ", ") + counted(count, what);
   };
   add(tried.rounds, "round");
   add(tried.operations, "operation");

@@ -10,6 +10,7 @@
 
 #include "harness/check_pipe.h"
 #include "harness/commands.h"
+#include "harness/counted.h"
 #include "harness/duration_option.h"
 #include "harness/history_format.h"
 #include "harness/history_json_value.h"
@@ -58,9 +59,9 @@ void print_json(const std::string& file, const Report& report) {
 }
 
 void print_words(const std::string& file, const Report& report) {
-  const std::string clients = report.clients ? fmt::format(", {} clients", *report.clients) : "";
-  fmt::print("{}: {} ({} operations{}, {:.6f} s)\n", file, name(report.answer), report.operations, clients,
-             report.seconds);
+  const std::string clients = report.clients ? ", " + counted(*report.clients, "client") : "";
+  fmt::print("{}: {} ({}{}, {:.6f} s)\n", file, name(report.answer), counted(report.operations, "operation"),
+             clients, report.seconds);
   for (const std::string* text : {&report.reason, &report.explanation}) {
     std::string indented = *text;
     for (std::size_t at = 0; (at = indented.find('\n', at)) != std::string::npos; at += 3)

@@ -92,7 +92,7 @@ TEST_F(CheckCommand, AnEndlessPipeGetsItsVerdictAtTheFirstViolation) {
   const std::string endless = "(cat " + bad_ + "; yes noise) | ";
   const ToolRun refuted = run_after(endless, "-");
   EXPECT_EQ(refuted.status, 1);
-  EXPECT_NE(refuted.output.find("-: not-linearizable (1 operations, "), std::string::npos) << refuted.output;
+  EXPECT_NE(refuted.output.find("-: not-linearizable (1 operation, "), std::string::npos) << refuted.output;
   EXPECT_NE(refuted.output.find("\n  line 2: nothing explains read by client 0 = 1"), std::string::npos)
       << refuted.output;
   EXPECT_EQ(run_after("cat " + good_ + " | ", "-").status, 0);

@@ -17,6 +17,7 @@
 #include "harness/campaign.h"
 #include "harness/campaign_option.h"
 #include "harness/commands.h"
+#include "harness/counted.h"
 #include "harness/progress.h"
 #include "harness/scratch.h"
 #include "harness/servers/server_claims.h"
@@ -111,8 +112,9 @@ CampaignKey key_of(const Arguments& arguments, Seed seed) {
 std::string load() {
   double last_minute = 0;
   const unsigned cores = std::thread::hardware_concurrency();
-  if (::getloadavg(&last_minute, 1) != 1) return fmt::format("{} cores, their load is not known", cores);
-  return fmt::format("When it began, {:.1f} threads wanted {} cores", last_minute, cores);
+  if (::getloadavg(&last_minute, 1) != 1)
+    return fmt::format("{}, their load is not known", counted(cores, "core"));
+  return fmt::format("When it began, {:.1f} threads wanted {}", last_minute, counted(cores, "core"));
 }
 
 int run(const Arguments& arguments) {
@@ -174,8 +176,9 @@ int run(const Arguments& arguments) {
   if (!page) return 0;
   std::ofstream out(arguments.table);
   out << page->first
-      << fmt::format("Seed {}, {} rounds for each row. {}.\n\n", seed.text(), arguments.rounds, busy) << table
-      << page->second;
+      << fmt::format("Seed {}, {} for each row. {}.\n\n", seed.text(),
+                     counted(static_cast<std::uint64_t>(arguments.rounds), "round"), busy)
+      << table << page->second;
   return out.flush() ? 0 : kExitCannotWrite;
 }
 

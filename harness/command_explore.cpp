@@ -18,6 +18,7 @@
 #include "harness/campaign.h"
 #include "harness/campaign_option.h"
 #include "harness/commands.h"
+#include "harness/counted.h"
 #include "harness/explore/builtin.h"
 #include "harness/explore/explorer.h"
 #include "harness/explore/scenario.h"
@@ -59,6 +60,8 @@ struct Arguments {
   bool json = false;
   bool list = false;
   CampaignOptions campaign;
+  const char* command = "explore";  // or "replay"
+  std::string keep_in;              // its --out
 };
 
 struct Refused {
@@ -121,13 +124,13 @@ explore::Options options_of(const Arguments& arguments, Algorithm usual) {
   options.weak_memory = arguments.weak_memory;
   options.interrupted = &Interruptible::interrupted;
   take_shard(arguments, options);
-  options.keep_trace = arguments.trace;
+  options.keep_trace = arguments.trace || !arguments.keep_in.empty();
   options.count_classes = explore::samples(options.algorithm) && arguments.schedule.empty();
   if (!arguments.json && ::isatty(STDERR_FILENO) != 0) {
     options.progress = [](const Report& report) {
       const std::string fresh =
           report.chance_of_new ? fmt::format(", next is new with chance {:.3f}", *report.chance_of_new) : "";
-      fmt::print(stderr, "\r{} executions, {:.0f}/s{}{}", report.executions,
+      fmt::print(stderr, "\r{}, {:.0f}/s{}{}", counted(report.executions, "execution"),
                  static_cast<double>(report.executions) / std::max(report.seconds, 1e-9), fresh, kClearRest);
       std::fflush(stderr);
     };
@@ -223,21 +226,43 @@ const char* whether_it_fails_again(const Report& report) {
 
 void print_report(const Arguments& arguments, const Report& report, const std::string& target) {
   if (!arguments.json) std::cout << report;
-  if (!arguments.json && report.classes != 0) fmt::print("{} classes\n", report.classes);
+  if (!arguments.json && report.classes != 0) fmt::print("{}\n", counted(report.classes, "class", "classes"));
   if (!arguments.json && report.chance_of_new) {
     fmt::print("the next schedule is new with a chance of about {:.4f} (Good and Turing)\n",
                *report.chance_of_new);
   }
   if (arguments.trace && !report.failure) std::cout << '\n' << report.columns;
   std::cout.flush();
+  // Where all the rest of the output is: a pipe into `touchstone replay` must find it. With --json that belongs to the script.
+  if (report.failure)
+    fmt::print(arguments.json ? stderr : stdout, "replay: {}\n", replay_of(arguments, report, target));
   std::fflush(stdout);
-  if (report.failure) {
-    fmt::print(stderr, "replay: {}\n", replay_of(arguments, report, target));
-  }
   if (arguments.json) std::cout << report.json() << '\n';
   if (!arguments.json && !arguments.schedule.empty()) std::cout << whether_it_fails_again(report) << '\n';
   std::cout.flush();
   keep_results(arguments, report, target);
+}
+
+/// What was repeated, in a directory that `touchstone replay` takes in its turn. `scenario`: its text; empty for a program.
+void keep(const Arguments& arguments, const Report& report, const std::string& scenario,
+          const std::string& target) {
+  if (arguments.keep_in.empty()) return;
+  try {
+    const Artifact artifact(arguments.keep_in);
+    const std::string file = (artifact.directory() / "scenario.txt").string();
+    if (!scenario.empty()) artifact.write("scenario.txt", scenario);
+    artifact.write("schedule.txt", arguments.schedule + "\n");
+    artifact.write("trace.txt", report.failure ? fmt::format("{}\n\n{}", report.failure->failure.message,
+                                                             report.failure->columns)
+                                               : report.columns);
+    Report again = report;
+    if (!again.failure) again.failure.emplace();
+    again.failure->schedule = *explore::Schedule::parse(arguments.schedule);
+    artifact.write("replay.txt",
+                   "replay: " + replay_of(arguments, again, scenario.empty() ? target : file) + "\n");
+  } catch (const std::runtime_error& why) {
+    throw Refused{kExitCannotWrite, fmt::format("--out \"{}\": {}", arguments.keep_in, why.what())};
+  }
 }
 
 int status_of(const Report& report, bool expects_failure) {
@@ -254,6 +279,7 @@ int explore_builtin(const Arguments& arguments) {
   make_sound(options);
   const Report report = run(arguments, builtin->body, options);
   print_report(arguments, report, "builtin:" + builtin->name);
+  keep(arguments, report, "", "builtin:" + builtin->name);
   return status_of(report, false);
 }
 
@@ -267,6 +293,7 @@ int explore_scenario(const Arguments& arguments) {
   Report report = run(arguments, explore::controlled_body(scenario), options);
   report.failure_expected = scenario.expects_failure && arguments.schedule.empty();
   print_report(arguments, report, scenario.name);
+  keep(arguments, report, scenario.text, scenario.name);
   return status_of(report, report.failure_expected);
 }
 
@@ -283,7 +310,7 @@ int run_command(const Arguments& arguments) {
     }
     return arguments.builtin.empty() ? explore_scenario(arguments) : explore_builtin(arguments);
   } catch (const Refused& refused) {
-    fmt::print(stderr, "touchstone explore: {}\n", refused.what);
+    fmt::print(stderr, "touchstone {}: {}\n", arguments.command, refused.what);
     return refused.status;
   }
 }
@@ -332,13 +359,15 @@ int minimize(const Arguments& arguments, const ReplayWishes& wishes) {
         scenario.text, failing,
         [&](const Scenario& it) { return explore::explore(explore::controlled_body(it), options_for(it)); },
         [&] { return std::chrono::steady_clock::now() < deadline; });
-    fmt::print("\nsmaller, after {} scenarios:\n\n{}\n", smaller.tried, smaller.text);
+    fmt::print("\nsmaller, after {}:\n\n{}\n", counted(smaller.tried, "scenario"), smaller.text);
     const std::string file = wishes.out.empty() ? "smaller.scenario" : wishes.out + "/smaller.scenario";
     if (!wishes.out.empty()) Artifact(wishes.out).write("smaller.scenario", smaller.text);
     std::cout << smaller.report;
     std::cout.flush();
-    if (!wishes.out.empty()) {
-      fmt::print(stderr, "replay: {}\n", replay_of(arguments, smaller.report, file));
+    if (wishes.out.empty()) {
+      fmt::print("--out DIRECTORY keeps it, with a replay line\n");
+    } else {
+      fmt::print("replay: {}\n", replay_of(arguments, smaller.report, file));
       Artifact(wishes.out)
           .write("replay.txt", "replay: " + replay_of(arguments, smaller.report, file) + "\n");
     }
@@ -354,8 +383,9 @@ int minimize(const Arguments& arguments, const ReplayWishes& wishes) {
 
 int replay_native_line(const std::string& file, const ReplayWishes& wishes) {
   try {
-    if (wishes.minimize || wishes.trace)
-      throw Refused{kExitUsage, "--minimize and --trace are for a schedule, and real threads left none"};
+    if (wishes.minimize || wishes.trace || !wishes.out.empty())
+      throw Refused{kExitUsage,
+                    "--minimize, --trace and --out are for a schedule, and real threads left none"};
     return replay_natively(load(file), wishes.budget);
   } catch (const Refused& refused) {
     fmt::print(stderr, "touchstone replay: {}\n", refused.what);
@@ -367,6 +397,7 @@ int replay_native_line(const std::string& file, const ReplayWishes& wishes) {
 
 int replay_exploration(const ReplayLine& line, const ReplayWishes& wishes) {
   Arguments arguments;
+  arguments.command = "replay";
   if (const std::string wrong = wrong_with(line); !wrong.empty()) {
     fmt::print(stderr, "touchstone replay: {}\n", wrong);
     return kExitUsage;
@@ -381,6 +412,7 @@ int replay_exploration(const ReplayLine& line, const ReplayWishes& wishes) {
   arguments.schedule = line.option("schedule").value_or("");
   arguments.weak_memory = line.option("weak-memory").has_value();
   arguments.trace = wishes.trace;
+  if (!wishes.minimize) arguments.keep_in = wishes.out;  // else what is smaller is kept there
   if (wishes.minimize && arguments.scenario.empty()) {
     fmt::print(stderr,
                "touchstone replay: --minimize makes a scenario smaller, and this is a program: \"{}\"\n",

@@ -121,7 +121,7 @@ TEST_F(ExploreCommand, RefusesToReplayWhatHasChangedAndNamesTheFirstDivergence) 
   ASSERT_EQ(touchstone("explore " + path), 0) << output_;
   const std::string words = replay_words();
   EXPECT_EQ(touchstone(words), 1) << output_;
-  EXPECT_NE(output_.find("met 1 conflicts"), std::string::npos) << output_;
+  EXPECT_NE(output_.find("more conflicts than allowed: 1 (at most 0)"), std::string::npos) << output_;
   scenario(begin + "worker A: read n; add n\nworker B: add n\n");
   EXPECT_EQ(touchstone(words), 2) << output_;  // not 1: it does not fail again, it says nothing
   EXPECT_NE(output_.find("the schedule does not fit this program"), std::string::npos) << output_;
@@ -300,12 +300,14 @@ TEST_F(ExploreCommand, RepeatsWhatFailedOnNativeThreadsUntilItFailsAgain) {
   const std::string file = scenario(
       "touchstone-scenario 1\nengine ticket=off\nworker slow: add n think=100ms times=2\n"
       "worker fast: add n think=1ms times=400\nmost_conflicts 0\n");
-  ASSERT_EQ(touchstone("explore --native --executions 50 " + file), 1) << output_;
+  output_ =
+      run_shell("('" TOUCHSTONE_TOOL "' explore --native --executions 50 " + file + " 2>/dev/null)").output;
   const std::string line = replay_words();
   EXPECT_NE(line.find("--class workload"), std::string::npos) << line;
   EXPECT_EQ(touchstone(line), 1) << output_;
   EXPECT_NE(output_.find("it fails again"), std::string::npos) << output_;
   EXPECT_EQ(touchstone(line + " --trace"), 64) << output_;
+  EXPECT_EQ(touchstone(line + " --out nowhere"), 64) << output_;
   EXPECT_EQ(touchstone(line + " --schedule 1:0x1::1:"), 64) << output_;
   EXPECT_NE(output_.find("real threads repeat nothing by this option: \"--schedule\""), std::string::npos)
       << output_;
@@ -343,6 +345,49 @@ TEST_F(ExploreCommand, ReplayDrawsAScheduleThoughItPasses) {
   EXPECT_NE(output_.find("(commit:begin)"), std::string::npos) << output_;
 }
 
+// The danger: a CI job that keeps only the standard output has no line to repeat.
+TEST_F(ExploreCommand, PrintsItsReplayLineWhereAPipeFindsIt) {
+  const std::string file = scenario(
+      "touchstone-scenario 1\nengine ticket=off backoff=off\ninitial n\nworker A: add n\nworker B: add n\n"
+      "most_conflicts 0\n");
+  const std::string tool = "'" TOUCHSTONE_TOOL "' ";
+  const ToolRun run = run_shell(tool + "explore " + file + " 2>/dev/null | " + tool + "replay -");
+  EXPECT_EQ(run.status, 1) << run.output;
+  EXPECT_NE(run.output.find("it fails again"), std::string::npos) << run.output;
+  const ToolRun json = run_shell("(" + tool + "explore --json " + file + " 2>/dev/null)");
+  EXPECT_EQ(json.status, 1) << json.output;
+  EXPECT_EQ(json.output.find("replay: "), std::string::npos) << "a script reads JSON: " << json.output;
+}
+
+TEST_F(ExploreCommand, ReplayKeepsWhatItRepeatedInADirectory) {
+  const std::string file = scenario(
+      "touchstone-scenario 1\n# kept as it is\nengine ticket=off backoff=off\ninitial n\nworker A: add n\n"
+      "worker B: add n\nmost_conflicts 0\n");
+  ASSERT_EQ(touchstone("explore " + file), 1) << output_;
+  const std::string line = replay_words(), folder = file + ".kept";
+  EXPECT_EQ(touchstone(line + " --out " + folder), 1) << output_;
+  EXPECT_EQ(run_shell("cmp " + file + " " + folder + "/scenario.txt").status, 0);
+  EXPECT_NE(run_shell("cat " + folder + "/trace.txt").output.find("(commit:begin)"), std::string::npos);
+  EXPECT_NE(line.find(run_shell("tr -d '\\n' <" + folder + "/schedule.txt").output), std::string::npos);
+  std::filesystem::remove(file);
+  EXPECT_EQ(touchstone("replay " + folder), 1) << output_;
+  EXPECT_EQ(touchstone(line), 64) << output_;
+  EXPECT_EQ(output_, "touchstone replay: no such file: " + file + "\n");
+  std::filesystem::remove_all(folder);
+  EXPECT_EQ(touchstone("replay --out " + folder +
+                       " --claim explore --class exact --seed 0x1 --scenario builtin:cas-2x1 --schedule "
+                       "1:0x1::1:"),
+            2)
+      << output_;
+  EXPECT_TRUE(std::filesystem::exists(folder + "/replay.txt"));
+  EXPECT_EQ(touchstone("replay " + folder), 2) << output_;
+  std::filesystem::remove_all(folder);
+  EXPECT_EQ(touchstone("replay --out /proc/nothing --claim explore --class exact --seed 0x1 --scenario "
+                       "builtin:cas-2x1 --schedule 1:0x1::1:"),
+            73)
+      << output_;
+}
+
 // What the failure does not need goes: a worker, an operation, a path, repetitions. What is left fails again by its own line.
 TEST_F(ExploreCommand, MinimizesAScenarioThatFails) {
   const std::string file = scenario(
@@ -358,7 +403,7 @@ TEST_F(ExploreCommand, MinimizesAScenarioThatFails) {
   EXPECT_EQ(small.find("read m"), std::string::npos) << small;
   EXPECT_EQ(small.find("times=6"), std::string::npos) << small;
   EXPECT_EQ(touchstone("replay " + folder), 1) << output_;
-  EXPECT_NE(output_.find("conflicts where 1 are allowed"), std::string::npos) << output_;
+  EXPECT_NE(output_.find("more conflicts than allowed: "), std::string::npos) << output_;
   std::filesystem::remove_all(folder);
   EXPECT_EQ(touchstone("replay --minimize --claim explore --class exact --seed 0x1 --scenario "
                        "builtin:cas-2x1 --schedule 1:0x1::1:"),

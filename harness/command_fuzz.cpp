@@ -18,6 +18,7 @@
 #include "harness/campaign.h"
 #include "harness/campaign_option.h"
 #include "harness/commands.h"
+#include "harness/counted.h"
 #include "harness/duration_option.h"
 #include "harness/failure_report.h"
 #include "harness/fuzzing/fuzzer.h"
@@ -70,17 +71,20 @@ void print_report(const FuzzReport& report) {
   for (const FuzzFailure& failure : report.failures)
     if (failure.known) print_failure(failure);
   fmt::print(
-      "{}: {} executions in {:.1f} s, {} cases kept, {} features of schedules, {} distinct failures, seed "
-      "{}\n",
-      report.failures.empty() ? "nothing found" : "failed", report.executions, report.seconds, report.corpus,
-      report.features, report.failures.size(), report.seed.text());
+      "{}: {} in {:.1f} s{}, {} kept, {} of schedules, {}, seed {}\n",
+      report.failures.empty() ? "nothing found" : "failed", counted(report.executions, "execution"),
+      report.seconds,
+      report.of_corpus == 0 ? "" : fmt::format(", after {} of the corpus", counted(report.of_corpus, "case")),
+      counted(report.corpus, "case"), counted(report.features, "feature"),
+      counted(report.failures.size(), "distinct failure"), report.seed.text());
   fmt::print(
-      "{} classes of schedules; the next execution has a new feature with a chance of at most about {:.2g} "
+      "{} of schedules; the next execution has a new feature with a chance of at most about {:.2g} "
       "(Good and "
       "Turing)\n",
-      report.schedules, report.chance_of_new());
+      counted(report.schedules, "class", "classes"), report.chance_of_new());
   for (const FuzzFailure& failure : report.failures)
-    fmt::print("  {:>6} times, first in execution {}{}: {}\n", failure.times, failure.first,
+    fmt::print("  {:>12}, first in {}{}: {}\n", counted(failure.times, "time"),
+               failure.first == 0 ? "a case of the corpus" : fmt::format("execution {}", failure.first),
                failure.known ? ", known from an earlier run" : "", failure.signature);
   if (report.interrupted)
     fmt::print("interrupted; the corpus is kept, and the same command goes on from it\n");
@@ -196,10 +200,10 @@ FuzzReport run(const Arguments& arguments, FuzzOptions options, Progress& progre
     std::fflush(stdout);
   }
   options.progress = [&](const FuzzReport& now) {
-    progress.show(fmt::format("{} executions, {:.0f}/s, {:.0f} s, {} cases, {} features, {} failures",
-                              now.executions,
+    progress.show(fmt::format("{}, {:.0f}/s, {:.0f} s, {}, {}, {}", counted(now.executions, "execution"),
                               static_cast<double>(now.executions) / std::max(now.seconds, 1e-9), now.seconds,
-                              now.corpus, now.features, now.failures.size()));
+                              counted(now.corpus, "case"), counted(now.features, "feature"),
+                              counted(now.failures.size(), "failure")));
     results.going_on(now);
   };
   options.found = [&](const FuzzFailure& failure) {
@@ -246,7 +250,9 @@ void add_fuzz_command(CLI::App& app, int& exit_status) {
   CLI::App* command = app.add_subcommand(
       "fuzz", "Look for scenarios and schedules that break a promise, and make them small");
   command->add_option("--time", arguments->time, "how long, for example 30s, 10m (1m)");
-  command->add_option("--executions", arguments->executions, "how many; with --time whichever ends first")
+  command
+      ->add_option("--executions", arguments->executions,
+                   "how many, not counting those that read the corpus; with --time whichever ends first")
       ->check(positive_number);
   command->add_option("--seed", arguments->seed, "0x and hex digits, or decimal");
   command->add_option("--corpus", arguments->corpus,

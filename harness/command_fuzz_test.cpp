@@ -79,8 +79,9 @@ TEST_F(FuzzCommand, EndsWithTheJsonLineAndTheseKeysInThisOrder) {
     for (const auto& [key, value] : object.items()) names += key + " ";
     return names;
   };
-  EXPECT_EQ(keys(json),
-            "seed executions seconds corpus features schedules chance_of_new interrupted failures ");
+  EXPECT_EQ(
+      keys(json),
+      "seed executions of_corpus seconds corpus features schedules chance_of_new interrupted failures ");
   EXPECT_EQ(json.at("seed"), "0x0000000000000005");
   EXPECT_EQ(json.at("executions"), 200);
   EXPECT_LE(json.at("schedules"), 200);
@@ -134,6 +135,21 @@ TEST_F(FuzzCommand, GoesOnFromWhatAnEarlierRunHasFound) {
   EXPECT_EQ(touchstone("replay " + artifact), 1) << output_;
 }
 
+// A bound is a bound: what a script pays for. Reading the corpus is no part of it, and is told beside it.
+TEST_F(FuzzCommand, RunsAsManyAsItIsToldAndNotOneMore) {
+  ASSERT_EQ(fuzz("--executions 300 --seed 5 --json"), 0) << output_;
+  EXPECT_EQ(said().at("executions"), 300);
+  EXPECT_EQ(said().at("of_corpus"), 0);
+  const std::size_t kept = files("out/corpus").size();
+  ASSERT_EQ(fuzz("--executions 1 --seed 6"), 0) << output_;
+  EXPECT_NE(output_.find("nothing found: 1 execution in "), std::string::npos) << output_;
+  EXPECT_NE(output_.find(", after " + std::to_string(kept) + " cases of the corpus, "), std::string::npos)
+      << output_;
+  write("corpus/mine.txt", kPromisesTooMuch);
+  ASSERT_EQ(fuzz("--executions 1 --seed 6 --corpus " + path("corpus")), 1) << output_;
+  EXPECT_NE(output_.find("1 time, first in a case of the corpus: "), std::string::npos) << output_;
+}
+
 TEST_F(FuzzCommand, KeepsEverythingWhenItIsInterrupted) {
   ASSERT_EQ(fuzz("--executions 1000 --seed 5 --json"), 0) << output_;
   const auto before = said();
@@ -170,13 +186,18 @@ TEST_F(FuzzCommand, HandsItsCorpusToLibFuzzerAndTakesBackWhatThatFound) {
   const auto json = nlohmann::json::parse(last_line(run.output));
   EXPECT_GT(json.at("executions"), 123456789);
   ASSERT_EQ(json.at("failures").size(), 1u) << run.output;
-  EXPECT_NE(json.at("failures")[0].at("message").get<std::string>().find("conflicts where 0 are allowed"),
+  EXPECT_NE(json.at("failures")[0].at("message").get<std::string>().find("more conflicts than allowed: "),
             std::string::npos)
       << run.output;
   EXPECT_GT(std::stoi(run_shell("cat " + path("cases")).output), 50);
   const std::string words = run_shell("cat " + path("words")).output;
   EXPECT_NE(words.find("-max_total_time=1 -seed="), std::string::npos) << words;
   EXPECT_FALSE(fs::exists(base_ / "out" / "libfuzzer")) << "its directory is left";
+  fs::remove(path("words"));
+  const ToolRun bound = run_shell("'" + path("bin/touchstone") +
+                                  "' fuzz --time 1h --executions 10 --seed 5 --json --out " + path("bound"));
+  EXPECT_EQ(nlohmann::json::parse(last_line(bound.output)).at("executions"), 10) << bound.output;
+  EXPECT_FALSE(fs::exists(path("words"))) << "libFuzzer keeps no number of executions";
 }
 
 // The danger: shards that try the same, or overwrite what another one keeps.

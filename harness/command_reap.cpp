@@ -11,6 +11,7 @@
 #include "engine/segments/name.h"
 #include "engine/segments/reaper.h"
 #include "harness/commands.h"
+#include "harness/counted.h"
 #include "harness/option_checks.h"
 
 namespace touchstone::harness {
@@ -64,16 +65,16 @@ void print_table(const ReapReport& report, bool dry_run) {
     }
   }
   const Totals would = totals_to_remove(report);
-  fmt::print("{} owners: {} live, {} dead, {} foreign, {} failed; {}, {} bytes\n", report.groups.size(),
+  fmt::print("{}: {} live, {} dead, {} foreign, {} failed; {}, {}\n", counted(report.groups.size(), "owner"),
              report.count(ReapVerdict::live),
              report.count(ReapVerdict::removed) + report.count(ReapVerdict::would_remove),
              report.count(ReapVerdict::foreign), report.count(ReapVerdict::failed),
-             dry_run ? fmt::format("would remove {} segments", would.segments)
-                     : fmt::format("removed {} names", report.removed_names),
-             dry_run ? would.bytes : report.removed_bytes);
+             dry_run ? "would remove " + counted(would.segments, "segment")
+                     : "removed " + counted(report.removed_names, "name"),
+             counted(dry_run ? would.bytes : report.removed_bytes, "byte"));
   if (report.unparsable_names > 0)
-    fmt::print("{} more begin with \"theus:\" and are no names of segments: left alone\n",
-               report.unparsable_names);
+    fmt::print("{} with \"theus:\" in front that names no segment: left alone\n",
+               counted(report.unparsable_names, "more name", "more names"));
 }
 
 nlohmann::json to_json(const ReapedGroup& group) {

@@ -1,12 +1,14 @@
 // touchstone replay: runs again exactly what a replay line names, given as words or found in a log or an artifact directory. Exits 1 when it
 // fails again, 0 when it does not, 2 when that could not be told.
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
@@ -16,9 +18,11 @@
 #include <iterator>
 #include <memory>
 #include <optional>
+#include <sstream>
 #include <stdexcept>
 
 #include "harness/commands.h"
+#include "harness/counted.h"
 #include "harness/duration_option.h"
 #include "harness/failure_report.h"
 #include "harness/option_checks.h"
@@ -198,9 +202,10 @@ std::variant<ReplayLine, ReplayError> parse(const std::vector<std::string>& word
 
 int repeat(const ReplayLine& line, const Arguments& arguments) {
   if (std::holds_alternative<TestTarget>(line.target)) {
-    if (arguments.minimize || arguments.trace)
+    if (arguments.minimize || arguments.trace || !arguments.out.empty())
       return refuse(
-          "--minimize and --trace are for a schedule, and this line is a test's: it prints what it has");
+          "--minimize, --trace and --out are for a claim or a schedule, and this line is a test's: it prints "
+          "what it has");
     return become(std::get<std::vector<std::string>>(split_words(to_text(line))), arguments.gdb);
   }
   if (arguments.gdb)
@@ -245,15 +250,47 @@ int repeat_from(std::istream& log, const std::string& name, const Arguments& arg
     return 0;
   }
   if (arguments.nth < 1 || arguments.nth > logged.lines.size()) {
-    fmt::print(stderr, "touchstone replay: --nth {}: {} has {} replay lines\n", arguments.nth, name,
-               logged.lines.size());
+    fmt::print(stderr, "touchstone replay: --nth {}: {} has {}\n", arguments.nth, name,
+               counted(logged.lines.size(), "replay line"));
     return kExitUsage;
   }
   const LoggedReplay& chosen = logged.lines[arguments.nth - 1];
-  fmt::print("{}:{}, {} of {} replay lines (--list shows them, --nth N takes another)\n{}\n", name,
-             chosen.number, arguments.nth, logged.lines.size(), chosen.text);
+  fmt::print("{}:{}, {} of {} (--list shows them, --nth N takes another)\n{}\n", name, chosen.number,
+             arguments.nth, counted(logged.lines.size(), "replay line"), chosen.text);
   std::fflush(stdout);
   return repeat_logged(chosen, arguments);
+}
+
+/// A log on the standard input has used it up, and whoever debugs wants to type.
+bool take_the_terminal() {
+  const int terminal = ::open("/dev/tty", O_RDWR | O_CLOEXEC);
+  const bool taken = terminal >= 0 && ::dup2(terminal, STDIN_FILENO) == STDIN_FILENO;
+  if (terminal > STDIN_FILENO) ::close(terminal);
+  return taken;
+}
+
+int repeat_from_input(const Arguments& arguments) {
+  std::stringstream log;
+  log << std::cin.rdbuf();
+  if (arguments.gdb && !arguments.list && !take_the_terminal())
+    return refuse("--gdb: the standard input is the log, and there is no terminal: give the log as a file");
+  return repeat_from(log, "the standard input", arguments);
+}
+
+/// The word beside a log that is no option and no second log; or nothing, where nobody meant a log. (What is not known is left among the
+/// words, because a line may be given as such.)
+std::optional<std::string> stray_word(const std::vector<std::string>& words) {
+  const auto of_a_line = [](const std::string& word) {
+    return word == "replay" || word == "--claim" || word.find('=') != std::string::npos;
+  };
+  const auto is_log = [](const std::string& word) {
+    std::error_code unknown;
+    return word == "-" || std::filesystem::exists(word, unknown);
+  };
+  if (words.size() < 2 || std::any_of(words.begin(), words.end(), of_a_line)) return std::nullopt;
+  const auto log = std::find_if(words.begin(), words.end(), is_log);
+  if (log == words.end()) return std::nullopt;
+  return log == words.begin() ? words[1] : words.front();
 }
 
 /// One word without what every line has: somebody meant a file.
@@ -262,12 +299,17 @@ bool names_a_file(const std::string& word) {
 }
 
 int run(const std::vector<std::string>& words, const Arguments& arguments) {
-  if (words.size() == 1 && words.front() == "-")
-    return repeat_from(std::cin, "the standard input", arguments);
+  const bool piped = words.empty() && ::isatty(STDIN_FILENO) == 0;
+  if (piped || (words.size() == 1 && words.front() == "-")) return repeat_from_input(arguments);
+  if (words.empty())
+    return refuse("what to repeat? A replay line, or a file or a pipe in which there is one");
+  if (const auto stray = stray_word(words)) return refuse({"neither an option nor the only log", *stray});
   std::error_code unknown;
   if (words.size() != 1 || !std::filesystem::exists(words.front(), unknown)) {
     if (words.size() == 1 && names_a_file(words.front()))
       return refuse({"neither a file nor a replay line", words.front()});
+    if (arguments.list || arguments.nth != 1)
+      return refuse("--list and --nth are for a log, and this is a line");
     return repeat_words(words, arguments);
   }
   const auto file = replay_log_of(words.front());
@@ -300,9 +342,9 @@ void add_replay_command(CLI::App& app, int& exit_status) {
   command->add_flag("--gdb", arguments->gdb, "under gdb, which must be installed");
   command->allow_extras();
   command->footer(
-      "LINE is what follows `replay: ` in any failure, quoted or not; or a file, or - for the standard "
-      "input, in which there is "
-      "one: a CI job's log; or an artifact directory.");
+      "LINE is what follows `replay: ` in any failure, quoted or not; or a file or the standard input in "
+      "which "
+      "there is one: a CI job's log; or an artifact directory.");
   command->callback(
       [arguments, command, &exit_status] { exit_status = run(command->remaining(), *arguments); });
 }

@@ -170,7 +170,8 @@ TEST_F(VerifyCommand, ReplayNamesWhatItCannotRepeat) {
   EXPECT_NE(output_.find("\"Z9\""), std::string::npos) << output_;
   EXPECT_EQ(touchstone("replay TOUCHSTONE_SEED=1 build/none/bin/none"), 65);
   EXPECT_NE(output_.find("build/none/bin/none"), std::string::npos) << output_;
-  EXPECT_EQ(touchstone("replay"), 64);
+  EXPECT_EQ(touchstone("replay --list --claim A3 --class exact --seed 0x5"), 64);
+  EXPECT_NE(output_.find("--list and --nth are for a log"), std::string::npos) << output_;
 }
 
 TEST_F(VerifyCommand, ReplayFindsTheLineInALogOrADirectory) {
@@ -185,6 +186,8 @@ TEST_F(VerifyCommand, ReplayFindsTheLineInALogOrADirectory) {
   EXPECT_EQ(touchstone("replay - < " + log), 0) << output_;
   EXPECT_NE(output_.find(":1, 1 of 2 replay lines"), std::string::npos) << output_;
   EXPECT_NE(output_.find("A3: "), std::string::npos) << output_;
+  EXPECT_EQ(touchstone("replay < " + log), 0) << output_;
+  EXPECT_NE(output_.find("the standard input:1, 1 of 2 replay lines"), std::string::npos) << output_;
   EXPECT_EQ(touchstone("replay --nth 2 " + log), 0) << output_;
   EXPECT_NE(output_.find("A9: "), std::string::npos) << output_;
   EXPECT_EQ(touchstone("replay --list " + log), 0) << output_;
@@ -197,12 +200,26 @@ TEST_F(VerifyCommand, ReplaySaysWhatALogLacks) {
   std::filesystem::create_directories(out_);
   EXPECT_EQ(touchstone("replay " + out_.string()), 65);
   EXPECT_NE(output_.find("without replay.txt or report.txt"), std::string::npos) << output_;
-  EXPECT_EQ(touchstone("replay - < /dev/null"), 65);
-  EXPECT_NE(output_.find("has no replay line"), std::string::npos) << output_;
+  for (const char* words : {"replay - < /dev/null", "replay < /dev/null"}) {
+    EXPECT_EQ(touchstone(words), 65);
+    EXPECT_NE(output_.find("the standard input has no replay line"), std::string::npos) << output_;
+  }
   std::ofstream(out_ / "ci.log")
       << "replay: touchstone replay --claim A3 --class exact --seed 0x5 --round 0\n";
   EXPECT_EQ(touchstone("replay --nth 2 " + (out_ / "ci.log").string()), 64);
   EXPECT_NE(output_.find("--nth 2"), std::string::npos) << output_;
+  const std::string log = (out_ / "ci.log").string();
+  for (const std::string& words : {"--what " + log, log + " --what", "--what - <" + log, log + " " + log}) {
+    EXPECT_EQ(touchstone("replay " + words), 64) << words;
+    EXPECT_NE(output_.find("neither an option nor the only log: \""), std::string::npos) << output_;
+  }
+  std::ofstream(out_ / "test.log") << "replay: TOUCHSTONE_SEED=0x5 build/none # class exact\n";
+  EXPECT_EQ(touchstone("replay --out kept --nth 1 " + (out_ / "test.log").string()), 64);
+  EXPECT_NE(output_.find("this line is a test's"), std::string::npos) << output_;
+  const ToolRun no_terminal = run_shell("setsid '" TOUCHSTONE_TOOL "' replay --gdb < " + log);
+  EXPECT_EQ(no_terminal.status, 64) << no_terminal.output;
+  EXPECT_NE(no_terminal.output.find("--gdb: the standard input is the log"), std::string::npos)
+      << no_terminal.output;
 }
 
 TEST_F(VerifyCommand, ReplaySaysAtOnceWhetherAnExactLineFailsAgain) {

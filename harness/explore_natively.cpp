@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "harness/commands.h"
+#include "harness/counted.h"
 #include "harness/failure_report.h"
 #include "harness/interruptible.h"
 #include "harness/seed.h"
@@ -43,13 +44,12 @@ NativeRuns run_while(const Scenario& scenario, const std::function<bool(std::uin
   return runs;
 }
 
-void print_replay(const Scenario& scenario) {
+void print_replay(const Scenario& scenario, std::FILE* out) {
   const ReplayLine line{ReplayClass::workload,
                         Seed(0),
                         ClaimTarget{kExploreClaim},
                         {{"scenario", path_from_the_top(scenario.name)}, {"native", "on"}}};
-  std::fflush(stdout);
-  fmt::print(stderr, "replay: {}\n", to_text(line, path_of_this_binary()));
+  fmt::print(out, "replay: {}\n", to_text(line, path_of_this_binary()));
 }
 
 int refused(const char* command, const NativeRuns& runs) {
@@ -68,12 +68,12 @@ int explore_natively(const Scenario& scenario, std::uint64_t executions, bool js
   const bool cut_short = !failed && runs.report.executions < executions;
   if (cut_short) runs.report.verdict = Verdict::inconclusive;
   if (!json || failed) {
-    fmt::print(json ? stderr : stdout, "{}: {}{} in {} executions on native threads{}\n", scenario.name,
+    fmt::print(json ? stderr : stdout, "{}: {}{} in {} on native threads{}\n", scenario.name,
                failed && scenario.expects_failure ? "failed as expected: " : "",
-               failed ? runs.broken : "held", runs.report.executions,
+               failed ? runs.broken : "held", counted(runs.report.executions, "execution"),
                cut_short ? ", then it was interrupted" : "");
   }
-  if (failed) print_replay(scenario);
+  if (failed) print_replay(scenario, json ? stderr : stdout);
   if (json) fmt::print("{}\n", runs.report.json("native"));
   return cut_short ? 2 : failed == scenario.expects_failure ? 0 : 1;
 }
@@ -88,7 +88,7 @@ int replay_natively(const Scenario& scenario, std::chrono::nanoseconds budget) {
     return 0;
   }
   fmt::print("{}\nit fails again, after {:.2f} s\n", runs.broken, runs.report.seconds);
-  print_replay(scenario);
+  print_replay(scenario, stdout);
   return 1;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "harness/counted.h"
 #include "harness/history_edn_value.h"
 #include "harness/history_lines.h"
 
@@ -103,7 +104,7 @@ std::optional<StreamEnd> HistoryStream::advance(bool at_end) {
   if (lines_.size() - carried_ <= limits_.window) return std::nullopt;
   return StreamVerdict{model::Answer::kInconclusive,
                        "the operation of line " + std::to_string(lines_[carried_].number) +
-                           " is open for more than " + std::to_string(limits_.window) + " lines",
+                           " is open for more than " + counted(limits_.window, "line"),
                        0, operations_};
 }
 

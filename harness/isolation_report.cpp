@@ -1,5 +1,7 @@
 #include "harness/isolation_report.h"
 
+#include "harness/counted.h"
+
 #include <fmt/format.h>
 
 #include <chrono>
@@ -40,8 +42,8 @@ std::string IsolationReport::verdict_words() const {
 }
 
 std::string IsolationReport::words() const {
-  std::string text = fmt::format("{} ({} transactions, {} clients, {:.6f} s)", verdict_words(), transactions,
-                                 clients, seconds);
+  std::string text = fmt::format("{} ({}, {}, {:.6f} s)", verdict_words(),
+                                 counted(transactions, "transaction"), counted(clients, "client"), seconds);
   if (!verdict.inapplicable.empty()) return text + indented(verdict.inapplicable);
   if (verdict.committed == 0) return text + indented(model::kNothingWasChecked);
   if (!verdict.anomalies.empty()) text += indented(keeps_words(verdict));

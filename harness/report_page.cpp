@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "harness/artifact.h"
+#include "harness/counted.h"
 #include "harness/history_format.h"
 #include "harness/history_page.h"
 #include "harness/mutant_table.h"
@@ -31,9 +32,10 @@ std::string mutants_cell(const ClaimReport& claim) {
 std::string sampled_cell(const ClaimReport& claim) {
   std::string text;
   for (const Sampled& it : claim.sampled)
-    text += fmt::format(
-        R"(<div class="sampled" title="{} executions, {} classes, {} of them seen once">{} <b>{:.2g} %</b></div>)",
-        it.executions, it.classes, it.once, escaped(it.what), 100 * it.remainder());
+    text +=
+        fmt::format(R"(<div class="sampled" title="{}, {}, {} of them seen once">{} <b>{:.2g} %</b></div>)",
+                    counted(it.executions, "execution"), counted(it.classes, "class", "classes"), it.once,
+                    escaped(it.what), 100 * it.remainder());
   return text;
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "harness/counted.h"
 #include "harness/mutant_table.h"
 
 namespace touchstone::harness {
@@ -57,8 +58,8 @@ std::string table_foot(const VerifyReport& report) {
   if (const auto count = report.count(ClaimVerdict::elsewhere); count != 0)
     others += fmt::format(", {} left to other shards", count);
   return text +
-         fmt::format("{} {} of the {} engine{}: {} held, {} violated, {} inconclusive{}; {:.0f} s; seed {}\n",
-                     report.claims.size(), report.claims.size() == 1 ? "claim" : "claims", report.engine,
+         fmt::format("{} of the {} engine{}: {} held, {} violated, {} inconclusive{}; {:.0f} s; seed {}\n",
+                     counted(report.claims.size(), "claim"), report.engine,
                      report.part.empty() ? "" : ", " + report.part, report.count(ClaimVerdict::held),
                      report.count(ClaimVerdict::violated), report.count(ClaimVerdict::inconclusive), others,
                      report.seconds, report.seed.text());

@@ -272,7 +272,8 @@ class Checker {
   std::string budget_words() const {
     const std::string which = verdict_.steps >= options_.max_steps ? "step" : "time";
     return "the " + which + " budget ran out with " + std::to_string(waiting_.size()) + " of " +
-           std::to_string(verdict_.partitions) + " partitions undecided";
+           std::to_string(verdict_.partitions) +
+           (verdict_.partitions == 1 ? " partition undecided" : " partitions undecided");
   }
 
   void give_up(const std::string& reason) {

@@ -55,7 +55,8 @@ class Versions {
       if (it.version >= makers_.size()) {
         return refuse(result, {number},
                       "version " + std::to_string(it.version) + " is known, but only " +
-                          std::to_string(mutations) + " mutations ever happened");
+                          std::to_string(mutations) + (mutations == 1 ? " mutation" : " mutations") +
+                          " ever happened");
       }
       if (!is_mutation(it)) continue;
       if (it.version == 0) return refuse(result, {number}, "a mutation claims to have made version 0");

@@ -9,6 +9,7 @@
 #include <unordered_set>
 
 #include "engine/native_platform.h"
+#include "harness/counted.h"
 #include "harness/explore/controlled_platform.h"
 #include "harness/explore/dpor.h"
 #include "harness/explore/history.h"
@@ -77,9 +78,9 @@ class Exploration {
       show_progress();
     }
     if (interrupted() && !report_.failure) report_.verdict = Verdict::inconclusive;
-    report_.covered =
-        fmt::format("{}sampled {} executions, {} memory", interrupted() ? "interrupted: " : "",
-                    report_.executions, options_.weak_memory ? "weak" : "sequentially consistent");
+    report_.covered = fmt::format("{}sampled {}, {} memory", interrupted() ? "interrupted: " : "",
+                                  counted(report_.executions, "execution"),
+                                  options_.weak_memory ? "weak" : "sequentially consistent");
     return finish();
   }
 
@@ -191,11 +192,11 @@ class Exploration {
   std::string coverage(bool complete) const {
     const char* const memory = options_.weak_memory ? "weak" : "sequentially consistent";
     if (!complete)
-      return fmt::format("{} executions of a search that {}", report_.executions,
+      return fmt::format("{} of a search that {}", counted(report_.executions, "execution"),
                          interrupted() ? "was interrupted" : "did not end");
     if (options_.algorithm == Algorithm::bounded) {
-      return fmt::format("bounded: every schedule with at most {} preemptions, {} memory",
-                         options_.preemptions, memory);
+      return fmt::format("bounded: every schedule with at most {}, {} memory",
+                         counted(options_.preemptions, "preemption"), memory);
     }
     return fmt::format("exhausted: every {}, {} memory, draws as the seed says",
                        options_.algorithm == Algorithm::plain ? "schedule" : "class of equivalent schedules",

@@ -2,6 +2,7 @@
 
 #include <ostream>
 
+#include "harness/counted.h"
 #include "harness/explore/explorer.h"
 
 namespace touchstone::harness::explore {
@@ -34,18 +35,18 @@ const char* verdict_of(const Report& report) {
 }  // namespace
 
 std::ostream& operator<<(std::ostream& out, const Report& report) {
-  out << fmt::format(
-      "{}: {} by {}: {} executions ({} blocked, {} cut), {} points, {:.3f} s, seed 0x{:016x}\n",
-      verdict_of(report), report.covered, name_of(report.algorithm), report.executions, report.blocked,
-      report.cut, report.points, report.seconds, report.seed);
+  out << fmt::format("{}: {} by {}: {} ({} blocked, {} cut), {}, {:.3f} s, seed 0x{:016x}\n",
+                     verdict_of(report), report.covered, name_of(report.algorithm),
+                     counted(report.executions, "execution"), report.blocked, report.cut,
+                     counted(report.points, "point"), report.seconds, report.seed);
   if (!report.failure) return out;
   const Counterexample& found = *report.failure;
   return out << fmt::format(
-             "{}: {}\n\n{}\nfound in execution {} with {} deviations, shrunk to {} ({} preemptions) in {} "
-             "replays\n"
+             "{}: {}\n\n{}\nfound in execution {} with {}, shrunk to {} ({}) in {}\n"
              "schedule {}\n",
              name_of(found.failure.kind), found.failure.message, found.columns, found.found_after,
-             found.switches, found.schedule.deviations.size(), found.schedule.preemptions(), found.replays,
+             counted(found.switches, "deviation"), found.schedule.deviations.size(),
+             counted(found.schedule.preemptions(), "preemption"), counted(found.replays, "replay"),
              found.schedule.text());
 }
 

@@ -7,6 +7,7 @@
 #include <set>
 #include <system_error>
 
+#include "harness/counted.h"
 #include "harness/explore/scenario.h"
 #include "harness/explore/scenario_worker.h"
 
@@ -26,9 +27,9 @@ std::string text_of(const engine::ExecuteResult& result) {
   const auto* committed = std::get_if<engine::Committed>(&result.outcome);
   const engine::Effort& effort = result.effort;
   std::string text = committed != nullptr ? fmt::format("committed {}", committed->version) : "not committed";
-  if (effort.conflicts != 0) text += fmt::format(", {} conflicts", effort.conflicts);
-  if (effort.closings_waited != 0) text += fmt::format(", {} closings of the gate", effort.closings_waited);
-  if (effort.expiries != 0) text += fmt::format(", {} leases ran out", effort.expiries);
+  if (effort.conflicts != 0) text += ", " + counted(effort.conflicts, "conflict");
+  if (effort.closings_waited != 0) text += ", " + counted(effort.closings_waited, "closing") + " of the gate";
+  if (effort.expiries != 0) text += ", " + counted(effort.expiries, "lease") + " ran out";
   return text;
 }
 
@@ -128,11 +129,11 @@ class Run {
     }
     const std::uint64_t version = store_.version();
     if (versions.size() + opening != commits || version < commits || version > commits + untold)
-      return fmt::format("{} commits, but the store is at version {}", commits, version);
+      return fmt::format("the store is at version {}, and its commits are {}", version, commits);
     for (const auto& [path, times] : added) {
       const std::int64_t value = counter_of(store_.read(path));
       if (value < times || value > times + static_cast<std::int64_t>(untold))
-        return fmt::format("{} is {}, after {} additions", path, value, times);
+        return fmt::format("{} is {}, and its additions are {}", path, value, times);
     }
     return std::nullopt;
   }
@@ -165,8 +166,9 @@ class Run {
     const std::uint64_t expiries = store_.statistics().expiries;
     if (static_cast<std::uint64_t>(more) <= expiries) return std::nullopt;
     return fmt::format(
-        "an execute() waited out {} closings of the gate more than are allowed, and {} leases ran out", more,
-        expiries);
+        "an execute() waited out more closings of the gate than allowed: {} too many (leases that ran out: "
+        "{})",
+        more, expiries);
   }
 
   std::optional<std::string> check_history() {

@@ -166,12 +166,12 @@ class ScenarioRunner {
     const engine::StoreOptions& engine = scenario_.engine;
     const int allowed = scenario_.most_conflicts.value_or(conflicts_left) + effort.expiries;
     if (!scenario_.most_conflicts && !engine.ticket) return;
-    tally_.require(
-        effort.conflicts <= allowed,
-        fmt::format("an execute() met {} conflicts where {} are allowed", effort.conflicts, allowed));
+    tally_.require(effort.conflicts <= allowed,
+                   fmt::format("an execute() met more conflicts than allowed: {} (at most {})",
+                               effort.conflicts, allowed));
     tally_.require(effort.attempts <= allowed + 1 + effort.expiries,
-                   fmt::format("an execute() ran its body {} times where {} are allowed", effort.attempts,
-                               allowed + 1 + effort.expiries));
+                   fmt::format("an execute() ran its body more often than allowed: {} (at most {})",
+                               effort.attempts, allowed + 1 + effort.expiries));
     const int closings = engine.busy_limit + static_cast<int>(scenario_.workers.size()) - 1;
     if (!engine.ticket) return;
     tally_.more_closings = std::max(

@@ -8,6 +8,8 @@
 #include <exception>
 #include <utility>
 
+#include "harness/counted.h"
+
 #if defined(__SANITIZE_ADDRESS__)
 #define TOUCHSTONE_ASAN 1
 #elif defined(__has_feature)
@@ -380,9 +382,8 @@ void Scheduler::report_step_bound() {
   if (fair_from_) lasso_ = find_lasso(events_, *fair_from_);
   if (lasso_) {
     fail(FailureKind::livelock,
-         fmt::format(
-             "from point {} on the same {} steps are repeated for ever, though every thread gets its turns",
-             lasso_->begin + 1, lasso_->period));
+         fmt::format("from point {} on the same {} for ever, though every thread gets its turns",
+                     lasso_->begin + 1, counted(lasso_->period, "step is repeated", "steps are repeated")));
   } else {
     fail(FailureKind::step_bound, fmt::format("still running after {} scheduling points", points_));
   }

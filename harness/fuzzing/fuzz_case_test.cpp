@@ -141,8 +141,8 @@ TEST(CaseRunner, SaysTheClaimWithoutWhatDiffers) {
   const auto claim = [&](explore::FailureKind kind, const char* message) {
     return claim_of({kind, 1, message}, scenario);
   };
-  EXPECT_EQ(claim(explore::FailureKind::exception, "n is 3, after 14 additions"),
-            "exception: PATH is N after N additions");
+  EXPECT_EQ(claim(explore::FailureKind::exception, "n is 3, and its additions are 14"),
+            "exception: PATH is N and its additions are N");
   EXPECT_EQ(claim(explore::FailureKind::exception, "no order explains the history: whatever"),
             "exception: no order explains the history");
   EXPECT_EQ(claim(explore::FailureKind::stuck, "no thread can ever run again: A at lock"), "stuck");

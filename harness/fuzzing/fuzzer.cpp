@@ -48,16 +48,21 @@ class Fuzzer {
     read_corpus();
     while (!ended()) round();
     save();
-    if (!options_.libfuzzer.empty() && options_.time && !interrupted()) use_libfuzzer();
+    if (with_libfuzzer(options_) && !interrupted()) use_libfuzzer();
     save();
     finish();
     return std::move(report_);
   }
 
  private:
+  /// It ends by the time, and would not keep a number of executions.
+  static bool with_libfuzzer(const FuzzOptions& options) {
+    return !options.libfuzzer.empty() && options.time && !options.executions;
+  }
+
   /// libFuzzer has the last quarter.
   static std::chrono::nanoseconds own_time(const FuzzOptions& options) {
-    return options.libfuzzer.empty() ? *options.time : *options.time / 4 * 3;
+    return with_libfuzzer(options) ? *options.time / 4 * 3 : *options.time;
   }
 
   bool interrupted() {
@@ -130,20 +135,24 @@ class Fuzzer {
         throw MalformedCase(fmt::format("{}:{}: {}", path.string(), error->line, error->what));
       cases.push_back(std::get<FuzzCase>(std::move(parsed)));
     }
-    run_kept(cases);
+    run_kept(cases, Of::corpus);
   }
 
+  /// What an execution counts as: a number of executions is one of the run.
+  enum class Of { corpus, run };
+
   /// Cases as they are; one that kills its child is a failure, and the others are still run.
-  void run_kept(std::vector<FuzzCase> cases) {
+  void run_kept(std::vector<FuzzCase> cases, Of of) {
     while (!cases.empty()) {
       progress_[0].store(0);
       const ChildEnd end =
           run_children({[&] { return run_cases(cases, corpus_, progress_[0]); }}, progress_, kPatience)
               .front();
       const std::size_t reached = progress_[0].load();
-      if (end.returned) return take(parse_round(end.text));
+      if (end.returned) return take(parse_round(end.text), of);
       if (reached == 0) return;
-      fatal(cases[reached - 1], end.text);
+      explain(cases[reached - 1], std::string(kDied) + end.text, of == Of::corpus ? 0 : ran(of) + 1, 1);
+      ++ran(of);
       // Those before it are run again without it.
       cases.erase(cases.begin() + static_cast<std::ptrdiff_t>(reached) - 1);
     }
@@ -174,21 +183,25 @@ class Fuzzer {
         results.push_back(before_death(plans[job], progress_[job].load(), ends[job].text));
       }
     }
-    for (RoundResult& result : results) take(std::move(result));
+    for (RoundResult& result : results) take(std::move(result), Of::run);
     if (Clock::now() - saved_ > kSaveEvery) save();
     show();
   }
 
-  /// What a round did until the execution that killed it, and that one as a failure. The corpus is still as it was.
+  /// What a round did until the execution that killed it, and that one as a failure. The corpus is still as it was. Whatever is known of
+  /// them, they count, so that a bound is met even by rounds that always die.
   RoundResult before_death(RoundPlan plan, std::uint64_t reached, const std::string& how) {
-    if (reached == 0) return {};
+    RoundResult unknown;
+    unknown.executions = std::max<std::uint64_t>(reached, 1);
+    if (reached == 0) return unknown;
     plan.stop_before = reached - 1;
     plan.until = Clock::time_point::max();
     progress_[0].store(0);
     const ChildEnd end =
         run_children({[&] { return run_round(plan, corpus_, progress_[0]); }}, progress_, kPatience).front();
-    if (!end.returned) return {};
+    if (!end.returned) return unknown;
     RoundResult result = parse_round(end.text);
+    result.executions = reached;
     if (!result.next) return result;
     const std::string claim = std::string(kDied) + how;
     result.failed.push_back({*result.next, claim, reached});
@@ -196,16 +209,19 @@ class Fuzzer {
     return result;
   }
 
-  void take(RoundResult result) {
-    const std::uint64_t before = report_.executions;
-    report_.executions += result.executions;
+  std::uint64_t& ran(Of of) { return of == Of::corpus ? report_.of_corpus : report_.executions; }
+
+  void take(RoundResult result, Of of) {
+    const std::uint64_t before = ran(of);
+    ran(of) += result.executions;
     report_.looked_at += result.executions;
     for (const std::uint64_t schedule : result.schedules) schedules_.add(schedule);
     for (const Feature feature : result.once) seen(feature, 1);
     for (const Feature feature : result.often) seen(feature, 2);
     for (auto& kept : result.kept) corpus_.add(std::move(kept.it), kept.features);
     for (const auto& failed : result.failed)
-      explain(failed.it, failed.claim, before + failed.execution, result.times[failed.claim]);
+      explain(failed.it, failed.claim, of == Of::corpus ? 0 : before + failed.execution,
+              result.times[failed.claim]);
   }
 
   void seen(Feature feature, std::uint8_t times) {
@@ -213,10 +229,6 @@ class Fuzzer {
     report_.features_once -= known == 1 ? 1 : 0;
     known = static_cast<std::uint8_t>(std::min(known + times, 2));
     report_.features_once += known == 1 ? 1 : 0;
-  }
-
-  void fatal(const FuzzCase& it, const std::string& how) {
-    explain(it, std::string(kDied) + how, report_.executions + 1, 1);
   }
 
   void explain(const FuzzCase& it, const std::string& claim, std::uint64_t execution, std::uint64_t times) {
@@ -267,7 +279,7 @@ class Fuzzer {
                        .time = std::chrono::ceil<std::chrono::seconds>(*options_.time / 4),
                        .interrupted = [this] { return interrupted(); }});
     report_.executions += found.executions;
-    run_kept(found.cases);
+    run_kept(found.cases, Of::run);
     show();
   }
 
@@ -338,15 +350,12 @@ std::string to_json(const FuzzReport& report) {
                         {"artifact", it.directory.string()},
                         {"replay", it.replay}});
   }
-  const nlohmann::ordered_json all = {{"seed", report.seed.text()},
-                                      {"executions", report.executions},
-                                      {"seconds", report.seconds},
-                                      {"corpus", report.corpus},
-                                      {"features", report.features},
-                                      {"schedules", report.schedules},
-                                      {"chance_of_new", report.chance_of_new()},
-                                      {"interrupted", report.interrupted},
-                                      {"failures", failures}};
+  const nlohmann::ordered_json all = {
+      {"seed", report.seed.text()},        {"executions", report.executions},
+      {"of_corpus", report.of_corpus},     {"seconds", report.seconds},
+      {"corpus", report.corpus},           {"features", report.features},
+      {"schedules", report.schedules},     {"chance_of_new", report.chance_of_new()},
+      {"interrupted", report.interrupted}, {"failures", failures}};
   return all.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

@@ -8,6 +8,9 @@
 // round, and is a failure like any other. Every round has a swarm of its own (generate.h). Rounds of several jobs go side by side from the
 // same corpus, and what they found is joined in the order of the jobs.
 //
+// The corpus is run first, whatever `executions` says: they are those of the rounds, and never more than that. libFuzzer, which counts by
+// itself, is left out then.
+//
 // Z1  What a round does follows from the seed, its number and the corpus alone. So with a number of executions the whole run repeats;
 //     a time ends it where the machine has got to.
 // Z2  One artifact directory for each signature (case_runner.h), with a replay line of class exact. A signature that an earlier run
@@ -44,20 +47,21 @@ struct FuzzFailure {
   std::filesystem::path directory;
   std::string replay;       ///< the line, without "replay: "
   std::uint64_t times = 0;  ///< in this run
-  std::uint64_t first = 0;  ///< execution of this run that showed it first
+  std::uint64_t first = 0;  ///< execution of this run that showed it first; 0: a case of the corpus did
   bool known = false;       ///< from an earlier run
 };
 
 struct FuzzReport {
   Seed seed{0};
-  std::uint64_t executions = 0;
+  std::uint64_t executions = 0;  ///< without those of the corpus as it was read
+  std::uint64_t of_corpus = 0;
   std::uint64_t rounds = 0;
   double seconds = 0;
   std::size_t corpus = 0;
   std::size_t features = 0;
-  std::uint64_t looked_at = 0;        ///< executions without libFuzzer's, which tells of none
-  std::size_t features_once = 0;      ///< that one of these had
-  std::uint64_t schedules = 0;        ///< classes of equivalent ones; from a million on no more are counted
+  std::uint64_t looked_at = 0;    ///< executions, the corpus's too, without libFuzzer's, which tells of none
+  std::size_t features_once = 0;  ///< that one of these had
+  std::uint64_t schedules = 0;    ///< classes of equivalent ones; from a million on no more are counted
   std::vector<FuzzFailure> failures;  ///< those that were seen in this run
   bool interrupted = false;
 

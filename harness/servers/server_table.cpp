@@ -1,5 +1,7 @@
 #include "harness/servers/server_table.h"
 
+#include "harness/counted.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -66,8 +68,9 @@ std::string to_markdown(const ServerRow& row) {
                   row.level.planted_bug.empty() ? "" : fmt::format(" (planted: {})", row.level.planted_bug),
                   row.level.documented,
                   row.not_linearizable == 0
-                      ? fmt::format("yes ({} operations)", row.operations)
-                      : fmt::format("**no** ({} of {} histories)", row.not_linearizable, row.rounds),
+                      ? fmt::format("yes ({})", counted(row.operations, "operation"))
+                      : fmt::format("**no** ({} of {})", row.not_linearizable,
+                                    counted(static_cast<std::uint64_t>(row.rounds), "history", "histories")),
                   joined(row.holds, "none"), joined(row.anomalies, "none"));
   for (const auto& it : row.contention)
     text += fmt::format(" {:.0f}, {:.2f}, {} |", per_second(it), conflicts_per_commit(it), it.most_in_a_row);

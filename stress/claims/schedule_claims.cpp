@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 
+#include "harness/counted.h"
 #include "stress/claims/claims.h"
 #include "stress/scheduled.h"
 
@@ -101,7 +102,7 @@ std::string summary(const std::vector<const Scheduled*>& promises, const LookedA
     std::string& text = texts[promise->search];
     text += fmt::format("{}{} ({})", text.empty() ? "" : ", ", promise->name, count);
   }
-  if (scripts > 0) texts[Search::scripted] = fmt::format("{} schedule{}", scripts, scripts == 1 ? "" : "s");
+  if (scripts > 0) texts[Search::scripted] = harness::counted(scripts, "schedule");
   std::string joined;
   for (const auto& [search, text] : texts)
     joined += fmt::format("{}{} {}", joined.empty() ? "" : "; ", to_text(search), text);

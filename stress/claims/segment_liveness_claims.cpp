@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "harness/counted.h"
 #include "stress/chaos/namespaces.h"
 #include "stress/chaos/process_scheduler.h"
 #include "stress/chaos/refusal.h"
@@ -152,8 +153,8 @@ class Interleavings {
     if (replayed()) return;
     const unsigned count = scheduler_.explore(bound, before_, after_);
     run_.tried().schedules += count;
-    run_.note(fmt::format("exhausted {}: {} interleavings, at most {} preemption{}", cast_, count, bound,
-                          bound == 1 ? "" : "s"));
+    run_.note(fmt::format("exhausted {}: {}, at most {}", cast_, harness::counted(count, "interleaving"),
+                          harness::counted(bound, "preemption")));
   }
 
   void some(unsigned count, harness::Stream stream) {
@@ -394,7 +395,7 @@ void ten_thousand_orphans_go_in_one_start(ClaimRun& run) {
       need(starting.shutdown());
       need(bystander.shutdown());
       run.require(directory.names() == 0, "{} names of {} sessions are left", directory.names(), sessions);
-      run.note(fmt::format("10,000 orphans in {} session{}: {:.0f} ms", sessions, sessions == 1 ? "" : "s",
+      run.note(fmt::format("10,000 orphans in {}: {:.0f} ms", harness::counted(sessions, "session"),
                            took.count()));
       run.tried().operations += report.removed_names;
     }
