@@ -217,6 +217,8 @@ TEST_F(GeneratedCampaign, GoesOnAfterItWasKilledInTheMiddleOfALineAndTriesSurviv
   ASSERT_EQ(run_on_sample(campaign), 1) << output_;
   const std::vector<std::string> whole = lines();
   ASSERT_EQ(whole.size(), 6u) << output_;
+  EXPECT_FALSE(fs::exists(top_ / "build/mutation/do-not-compile.txt"))
+      << "every mutant of the sample can be tried";
   EXPECT_EQ(count(whole, R"("verdict": "killed")"), 2) << output_;  // word_.store dropped, take() gives 0
 
   // Killed while it wrote the fourth verdict.

@@ -122,9 +122,9 @@ class _Writer:
             elif mutant.action == "return":
                 inner = "{ " + _marked(mutant.number, f"if ({test}) {raw}") + f" {inner} }}"
             elif mutant.action == "guard":
-                made, name, arguments = raw.split("\0")
+                made, name, given = raw.split("\0")
                 inner = _marked(mutant.number, f"std::optional<std::remove_cv_t<decltype({made})>> {name}; "
-                                               f"if (!{test}) {name}.emplace{arguments};")
+                                               f"if (!{test}) {name}.emplace{given};")
             else:  # statement, exchange
                 guards.append(_marked(mutant.number, f"if (!{test})"))
         if arguments:
