@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <optional>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -113,6 +114,7 @@ TEST(Path, OfALeafInACompositeMayHaveAsManyBytesAsTheLimitAndNotOneMore) {
 
 TEST(Word, OnlyAnInstallMakesReadersWait) {
   EXPECT_FALSE(word::installing(word::kLocked));
+  EXPECT_TRUE(word::locked(word::kLocked));
   EXPECT_TRUE(word::installing(word::kLocked | word::kInstalling));
   EXPECT_TRUE(word::locked(word::kLocked | word::kInstalling));
   EXPECT_FALSE(word::locked(word::make(7, Kind::real)));
@@ -132,6 +134,8 @@ TEST(ErrorCode, ARefusalSaysWhatWasWrong) {
   EXPECT_EQ(said(store.execute(worker, strange).outcome), "the process belongs to another store");
   EXPECT_EQ(said(store.execute(stranger, process).outcome), "the worker belongs to another store");
   EXPECT_EQ(said(store.compare_and_swap(0, WriteSet{}, &stranger)), "the worker belongs to another store");
+  EXPECT_EQ(said(store.compare_and_swap(0, WriteSet{}.set("a", 1), nullptr, {"b", "b."})),
+            "the path has an empty component at byte 2: \"b.\"");
   EXPECT_EQ(said(store.compare_and_swap(3, WriteSet{})), "expected version 3, but the store is at 0");
   store.compare_and_swap(0, WriteSet{}.set("a", 1));
   EXPECT_EQ(said(store.compare_and_swap(1, WriteSet{}.set("a.x", 1))), "cannot write a.x: a holds a scalar");
@@ -221,6 +225,23 @@ TEST(Statistics, CountEachCommitConflictAndRefusalOnce) {
   EXPECT_EQ(store.statistics().rejected, 1u);
   EXPECT_EQ(store.statistics().paths, 5u) << "a, a.x, a.y, b and c";
   EXPECT_EQ(store.statistics().busy, 0u);
+}
+
+// What a commit has locked it need not compare once more: only what is above that.
+TEST(Statistics, CountTheVersionsAboveWhatACommitLocks) {
+  Store<> store;
+  store.compare_and_swap(0, WriteSet{}.set("top.d", Composite{{"x", 1}, {"y", 2}}).set("other", 1));
+  const auto compared_by = [&](const WriteSet& writes) {
+    const std::uint64_t before = store.statistics().versions_compared;
+    store.compare_and_swap(store.version(), WriteSet{}.set("other", 2));
+    const CommitResult merged = store.compare_and_swap(store.version() - 1, writes);
+    EXPECT_EQ(std::get<Committed>(merged).path, CommitPath::merged);
+    return store.statistics().versions_compared - before;
+  };
+  EXPECT_EQ(compared_by(WriteSet{}.set("top.d.x", 3)), 2u) << "of top.d and top";
+  EXPECT_EQ(compared_by(WriteSet{}.erase("top.d")), 1u) << "of top";
+  EXPECT_EQ(compared_by(WriteSet{}.set("top.d", Composite{{"x", 4}, {"y", 5}})), 2u)
+      << "of top, for the path and for its leaves";
 }
 
 TEST(Statistics, CountEachCommitThatFoundTheGateClosedOnce) {
@@ -335,9 +356,32 @@ TEST(Statistics, AreTextInColumns) {
             "             1  snapshots_open      snapshots open now\n"
             "123456789012345  oldest_snapshot_age versions made since the oldest open snapshot\n"
             "             2  paths               distinct paths interned\n");
+  statistics.snapshots_open = statistics.oldest_snapshot_age = statistics.paths = 1;
+  std::vector<std::string> names;
+#define TOUCHSTONE_COUNTER(name, meaning) statistics.name = 1, names.emplace_back(#name);
+  TOUCHSTONE_COUNTERS(TOUCHSTONE_COUNTER)
+#undef TOUCHSTONE_COUNTER
+  for (const char* last : {"snapshots_open", "oldest_snapshot_age", "paths"}) names.emplace_back(last);
+  std::istringstream lines(to_text(statistics));
+  for (const std::string& name : names) {
+    std::string number, shown, meaning;
+    lines >> number >> shown;
+    std::getline(lines, meaning);
+    EXPECT_EQ(shown, name) << "in the order of their declaration";
+  }
 }
 
-TEST(Datum, HoldsBothTruthValuesInsideABody) {
+TEST(Datum, OfATextIsReadByTheSnapshotsOfItsTime) {
+  Store<> store;
+  store.compare_and_swap(0, WriteSet{}.set("t", "old"));
+  const auto snapshot = store.snapshot();
+  store.compare_and_swap(1, WriteSet{}.set("t", "new"));
+  store.compare_and_swap(2, WriteSet{}.erase("t"));
+  EXPECT_EQ(snapshot.read("t"), Value("old"));
+  EXPECT_FALSE(store.read("t"));
+}
+
+TEST(Datum, HoldsBothTruthValuesAndNumbersInsideABody) {
   Store<> store;
   const auto yes = store.key("yes"), no = store.key("no");
   auto worker = store.worker();
@@ -348,6 +392,15 @@ TEST(Datum, HoldsBothTruthValuesInsideABody) {
   ASSERT_TRUE(store.execute(worker, process).committed());
   EXPECT_EQ(store.read("yes"), Value(true));
   EXPECT_EQ(store.read("no"), Value(false));
+  const auto r = store.key("r"), i = store.key("i");
+  store.compare_and_swap(store.version(), WriteSet{}.set("r", 0.5).set("i", -7));
+  const auto reads = store.process("q", {.outputs = {"yes", "no", "r", "i"}}, [&](auto& context) {
+    EXPECT_EQ(context.template get<bool>(yes), true);
+    EXPECT_EQ(context.template get<bool>(no), false);
+    EXPECT_EQ(context.template get<double>(r), 0.5);
+    EXPECT_EQ(context.template get<std::int64_t>(i), -7);
+  });
+  EXPECT_TRUE(store.execute(worker, reads).committed());
   EXPECT_EQ(bits_of(true).bits, 1u);
   EXPECT_EQ(bits_of(false).bits, 0u);
 }

@@ -74,6 +74,35 @@ TEST(KeyQueue, KeepsTheTurnOfWhoNamesItsPathsInAnotherOrderOrTwice) {
   EXPECT_EQ(it.store.statistics().grants, 2u) << "another one, of other paths";
 }
 
+// Danger: a path that anybody makes below a worker's own would count as another claim, and it would queue again.
+TEST(KeyQueue, KeepsTheTurnThoughAPathIsMadeBelowIt) {
+  Contended it;
+  auto worker = it.store.worker({.failures = 4});
+  it.store.compare_and_swap(1, WriteSet{}.set("domain.y", 1));
+  const auto fail = [&] {  // by what is below: the path itself is as it was
+    return std::get<Conflict>(it.store.compare_and_swap(1, WriteSet{}.erase("domain"), &worker)).ticket;
+  };
+  ASSERT_EQ(fail(), TicketStatus::holding);
+  it.store.key("domain.made");
+  EXPECT_EQ(fail(), TicketStatus::holding);
+  EXPECT_EQ(it.store.statistics().grants, 1u) << "one turn";
+}
+
+// K4: what is only read is validated, so it waits for who is about to change it.
+TEST(KeyQueue, KeepsOutWhoReadsThePathThatItsHolderWants) {
+  Contended it;
+  auto holder = it.store.worker({.failures = 4});
+  ASSERT_EQ(it.fail(holder, {"domain.x"}), TicketStatus::holding);
+  for (const char* path : {"domain", "domain.x", "domain.x.deep"}) {
+    const CommitResult result =
+        it.store.compare_and_swap(it.store.version(), WriteSet{}.set("m", 1), nullptr, {path});
+    EXPECT_TRUE(std::holds_alternative<Busy>(result)) << path;
+  }
+  const CommitResult result =
+      it.store.compare_and_swap(it.store.version(), WriteSet{}.set("m", 1), nullptr, {"domain.y"});
+  EXPECT_TRUE(std::holds_alternative<Committed>(result));
+}
+
 TEST(KeyQueue, KeepsOutOnlyWhoWantsThePathThatItsHolderWants) {
   Contended it;
   auto holder = it.store.worker({.failures = 4}), other = it.store.worker();

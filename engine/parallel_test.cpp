@@ -31,6 +31,7 @@ WriteSet writes_of_every_kind() {
   const Composite inner{{"text", std::string("a\0b", 3)}, {"none", Composite{}}};
   return WriteSet{}
       .set("t", true)
+      .set("f", false)
       .set("i", -5)
       .set("r", 0.25)
       .set("s", "")
@@ -115,6 +116,19 @@ TEST_F(ParallelTest, FailuresLeaveExecuteAsTypedErrors) {
   EXPECT_EQ(store_.version(), 0u);
 }
 
+/// X3: what a worker answers is never trusted, also when it answers in good order.
+TEST_F(ParallelTest, AnAnswerThatHoldsNoWritesIsAJobThatFailed) {
+  auto pool = WorkerPool::open([](const JobRequest&) { return "x"; }, {.workers = 1});
+  ASSERT_TRUE(pool);
+  try {
+    run_parallel(*pool, "any", {});
+    ADD_FAILURE() << "an x is no writes";
+  } catch (const ParallelFailed& failed) {
+    EXPECT_EQ(failed.error().code, SegmentErrc::job_failed);
+    EXPECT_EQ(failed.error().message, "the worker's answer holds no writes");
+  }
+}
+
 TEST(WorkerPoolOptions, DefaultsAreWhatTheHeaderPromises) {
   const WorkerPool::Options options;
   EXPECT_EQ(options.workers, 2u);
@@ -168,6 +182,23 @@ TEST(ParallelJob, RefusesARequestThatIsNone) {
   EXPECT_EQ(said(""), "no parallel process is named \"\"");
   EXPECT_EQ(said(name.substr(0, 9)), "no parallel process is named \"\"");
   EXPECT_EQ(said(input.substr(0, 8) + "path"), "no parallel process is named \"path\"");
+}
+
+/// Danger: what cannot be a name is skipped, and what follows it is taken for a value of no name.
+TEST(ParallelAnswer, ANameThatIsLongerThanTheRestIsNone) {
+  const std::string whole = encode_writes(WriteSet{}.set("c", Composite{{"x", true}}).set("d", true));
+  const std::string value = encode_writes(WriteSet{}.set("d", true)).substr(9);  // behind its path
+  const std::string longer(8, '\x7f');                                           // the size of a name
+  EXPECT_FALSE(decode_writes(longer + value));
+  std::string part = encode_writes(WriteSet{}.set("c", Composite{{"x", true}}));
+  part.resize(part.size() - 9 - value.size());  // up to the name in the composite
+  EXPECT_FALSE(decode_writes(part + longer + value));
+  EXPECT_TRUE(decode_writes(whole));
+  const Job job = parallel_job({{"echo", [](const ParallelInputs&) { return WriteSet{}; }}});
+  const std::string name = encode_writes(WriteSet{}.erase("echo"));
+  const std::string request = name.substr(0, name.size() - 1);
+  EXPECT_EQ(job({.inputs = request}), "");
+  EXPECT_THROW(job({.inputs = request + longer + value}), std::runtime_error);
 }
 
 /// The bytes come from another process: cut short or changed they are other writes or none, never undefined behaviour.

@@ -134,13 +134,21 @@ class StoppedCommit {
     while (!stopped_) Observed::yield();
   }
   ~StoppedCommit() {
+    if (later_.joinable()) later_.join();
     may_go_on_ = true;
     thread_.join();
+  }
+  bool goes_on() const { return may_go_on_; }
+  void go_on_soon() {
+    later_ = std::thread([this] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      may_go_on_ = true;
+    });
   }
 
  private:
   std::atomic<bool> stopped_{false}, may_go_on_{false};
-  std::thread thread_;
+  std::thread thread_, later_;
 };
 
 // Danger: a thread is stopped inside its commit, perhaps for ever. A turn that begins has to wait for it; nobody else has.
@@ -160,11 +168,30 @@ TEST(PlatformUse, OnlyWhoseTurnHasBegunWaitsForACommitUnderWay) {
   fail(second, "m", {"n"});  // which the first one has: now the second waits for both, and nobody has n
   ASSERT_EQ(second.ticket(), TicketStatus::queued);
 
-  const StoppedCommit stopped(store, "other");
+  StoppedCommit stopped(store, "other");
   const CommitResult result = fail(third, "n", {});
   ASSERT_TRUE(std::holds_alternative<Conflict>(result));
   EXPECT_EQ(std::get<Conflict>(result).ticket, TicketStatus::queued) << "behind the second";
   EXPECT_EQ(store.await_turn(third, Observed::now()), TicketStatus::queued);
+  stopped.go_on_soon();
+  first.give_back();
+  EXPECT_EQ(store.await_turn(second), TicketStatus::holding);
+  EXPECT_TRUE(stopped.goes_on());
+}
+
+// S1. Danger: a commit passed the gate before a turn began, and changes in that turn what its holder has read.
+TEST(PlatformUse, WhoseTurnBeginsWaitsForACommitUnderWay) {
+  StoreOptions options;
+  options.ticket_threshold = 1;
+  options.lease_least = hours(1);
+  Store<Observed> store(options);
+  store.compare_and_swap(0, WriteSet{}.set("n", 0).set("other", 0));
+  auto worker = store.worker();
+  StoppedCommit stopped(store, "other");
+  stopped.go_on_soon();
+  const CommitResult result = store.compare_and_swap(0, WriteSet{}.set("n", 1), &worker);
+  EXPECT_EQ(std::get<Conflict>(result).ticket, TicketStatus::holding);
+  EXPECT_TRUE(stopped.goes_on());
 }
 
 // Danger: two users of one slot: the pin of a snapshot is overwritten by the view of a body.
