@@ -5,52 +5,15 @@
 
 #include <gtest/gtest.h>
 
-#include <initializer_list>
-
-#include "engine/store.h"
-#include "engine/test_platform.h"
+#include "engine/test_committer.h"
 
 namespace touchstone::engine {
 namespace {
 
 using P = StagedPlatform;
+using Rig = TestCommitter;
 using Outcome = AttemptOutcome<P>;
 using std::chrono::hours;
-
-/// A committer over cells of its own.
-struct Rig {
-  explicit Rig(Mode mode = Mode::smart) : committer(epoch.clock, gate, reclaimer, mode) {}
-
-  Cell<P>* cell(const char* path) { return index.intern(path); }
-
-  Outcome commit(Version expected, const WriteSet& writes, std::initializer_list<const char*> reads = {}) {
-    cells.clear();
-    for (const auto& entry : writes.entries())
-      cells.emplace_back(index.intern(entry.path), Datum<P>::of(std::optional<Value>(entry.value)));
-    resolve(cells, index);
-    std::vector<Cell<P>*> footprint;
-    for (const char* path : reads) footprint.push_back(cell(path));
-    sort_unique(footprint);
-    const CommitRequest<P> request{expected, footprint, cells};
-    return committer.attempt(request, *slot, nullptr);
-  }
-
-  std::uint64_t word(const char* path) { return cell(path)->word.load(); }
-  void lock(const char* path) { cell(path)->word.fetch_add(word::kLocked); }
-  void unlock(const char* path) { cell(path)->word.fetch_sub(word::kLocked); }
-  std::uint64_t compared() const { return slot->counters.versions_compared.load(); }
-
-  Stage stage;
-  Epoch<P> epoch;
-  Slots<P> slots;
-  Index<P> index;
-  StoreOptions options;
-  TicketGate<P> gate{options};
-  Reclaimer<P> reclaimer{slots, epoch.open};
-  Committer<P> committer;
-  Slot<P>* slot = slots.acquire();
-  std::vector<Write<P>> cells;
-};
 
 TEST(Commit, WaitsForALockedCellOfItsOwn) {
   Rig it;
@@ -236,6 +199,28 @@ TEST(Commit, ComparesEachAncestorOnceForSiblings) {
   EXPECT_EQ(compared(), 1u) << "d";
   it.commit(3, WriteSet{}.set("r", 1).set("e.f.g", 1));
   EXPECT_EQ(compared(), 2u) << "e.f and e";
+  it.commit(5, WriteSet{}.set("d.c", 5));
+  it.commit(5, WriteSet{}.set("d.b", 6).set("r", 6), {"d.a"});
+  EXPECT_EQ(compared(), 1u) << "d, which is the same for what is read and what is written";
+}
+
+// W2: only what a commit writes is shown as being installed. Nobody waits for what it only reads or finds below.
+TEST(Commit, ShowsOnlyWhatItWritesAsBeingInstalled) {
+  for (const bool merged : {false, true}) {
+    Rig it;
+    it.commit(0, WriteSet{}.set("n", 1).set("t", "text").set("read", 1).set("d.x", 1));
+    it.cell("d.y");
+    if (merged) it.commit(1, WriteSet{}.set("other", 1));
+    const auto installing = [&](const char* path) { return word::installing(it.word(path)); };
+    it.stage.at_point("commit:numbered", [&] {
+      for (const char* path : {"n", "t", "d", "d.x"}) EXPECT_TRUE(installing(path)) << path;
+      for (const char* path : {"read", "d.y"}) EXPECT_FALSE(installing(path)) << path;
+      for (const char* path : {"n", "t", "d", "d.x", "read", "d.y"})
+        EXPECT_TRUE(word::locked(it.word(path))) << path;
+    });
+    EXPECT_EQ(it.commit(1, WriteSet{}.set("n", 2).set("t", 2).set("d", 2), {"read"}).kind,
+              Outcome::committed);
+  }
 }
 
 // Where an ancestor is locked by the commit itself it looks once more at the others if only the later sibling must not be below a scalar.
@@ -372,6 +357,22 @@ TEST(Commit, AnOlderTextHasItsVersion) {
   EXPECT_EQ(first.changed(it.cell("x")), 1u);
   EXPECT_EQ(second.read(it.cell("x")), Value("b"));
   EXPECT_EQ(second.changed(it.cell("x")), 2u);
+}
+
+TEST(Commit, LooksAtTheSnapshotsOnlyForAChain) {
+  Rig it;
+  it.commit(0, WriteSet{}.set("a", 1).set("b", 1));
+  it.committer.trim_all(it.index, *it.slot);
+  EXPECT_EQ(it.slot->counters.trims.load(), 0u);
+  {
+    View<P> view(*it.slots.acquire(), it.epoch);
+    view.pin();
+    it.commit(1, WriteSet{}.set("b", 2));
+  }
+  it.committer.trim_all(it.index, *it.slot);
+  EXPECT_EQ(it.slot->counters.trims.load(), 1u) << "of the one old value";
+  EXPECT_EQ(it.cell("b")->older.load(), nullptr);
+  for (const char* path : {"a", "b"}) EXPECT_FALSE(word::locked(it.word(path))) << path;
 }
 
 }  // namespace

@@ -33,8 +33,8 @@ class Stage {
  public:
   using Action = std::function<void()>;
 
-  Stage() { current_ = this; }
-  ~Stage() { current_ = nullptr; }
+  Stage() : outer_(std::exchange(current_, this)) {}
+  ~Stage() { current_ = outer_; }
   Stage(const Stage&) = delete;
   Stage& operator=(const Stage&) = delete;
 
@@ -60,6 +60,7 @@ class Stage {
     interruption_ = std::move(action);
   }
   void no_more_interruptions() { interrupted_at_ = 0; }
+  std::uint64_t steps() const { return steps_; }
 
   /// As another thread would, here and now.
   void elsewhere(const Action& action) {
@@ -123,6 +124,7 @@ class Stage {
   }
 
   static inline Stage* current_ = nullptr;
+  Stage* const outer_;
   std::multimap<Time, Action> timed_;
   std::multimap<std::string, Action> points_;
   std::deque<Action> in_waits_;
