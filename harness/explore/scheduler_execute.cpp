@@ -190,7 +190,7 @@ std::uint64_t Scheduler::execute_load(Operation& op) {
     return object.value;
   }
   Task& me = *tasks_[on_cpu_];
-  std::size_t choices = weak_.readable(object.slot, me.clock, op.order);
+  std::size_t choices = weak_.readable(object.slot, on_cpu_, me.clock, op.order);
   if (op.kind == Kind::await) {  // the newest satisfies it; older ones may, too
     std::size_t satisfying = 1;
     while (satisfying < choices && op.satisfied(op.predicate, weak_.value(object.slot, satisfying)))
