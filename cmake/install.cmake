@@ -26,7 +26,7 @@ function(touchstone_component NAME)
   endforeach()
 endfunction()
 
-touchstone_component(engine FOLDERS engine WITHOUT etcd
+touchstone_component(engine FOLDERS engine WITHOUT etcd test_*.h
                      LIBRARIES touchstone_flags touchstone_engine touchstone_segments touchstone_parallel)
 touchstone_component(etcd FOLDERS engine/etcd LIBRARIES touchstone_http touchstone_etcd)
 touchstone_component(model FOLDERS model LIBRARIES touchstone_model)

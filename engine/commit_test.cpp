@@ -199,8 +199,8 @@ TEST(Commit, ComparesEachAncestorOnceForSiblings) {
   EXPECT_EQ(compared(), 1u) << "d";
   it.commit(3, WriteSet{}.set("r", 1).set("e.f.g", 1));
   EXPECT_EQ(compared(), 2u) << "e.f and e";
-  it.commit(5, WriteSet{}.set("d.c", 5));
-  it.commit(5, WriteSet{}.set("d.b", 6).set("r", 6), {"d.a"});
+  it.commit(6, WriteSet{}.set("other", 7));
+  EXPECT_EQ(it.commit(6, WriteSet{}.set("d.b", 8).set("r", 8), {"d.a"}).kind, Outcome::committed);
   EXPECT_EQ(compared(), 1u) << "d, which is the same for what is read and what is written";
 }
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <functional>
 #include <new>
 #include <optional>
 #include <thread>
@@ -14,12 +15,14 @@ namespace {
 
 constexpr int kNever = -1;
 thread_local int allocations_left = kNever;  ///< before one fails
-thread_local long held = 0;                  ///< allocations that were not given back yet
+thread_local const std::function<void()>* instead_of_failing = nullptr;
+thread_local long held = 0;  ///< allocations that were not given back yet
 
 void* allocate(std::size_t size, std::size_t alignment) {
   if (allocations_left == 0) {
     allocations_left = kNever;
-    throw std::bad_alloc();
+    if (instead_of_failing == nullptr) throw std::bad_alloc();
+    (*instead_of_failing)();
   }
   if (allocations_left > 0) --allocations_left;
   const std::size_t whole = (size + alignment - 1) / alignment * alignment;
@@ -329,6 +332,38 @@ TEST(OutOfMemory, AnInternedPathIsFoundAgainAfterAnyFailure) {
   EXPECT_EQ(store.statistics().paths, paths) << "what failed made no path twice";
   EXPECT_TRUE(std::holds_alternative<Committed>(store.compare_and_swap(0, write_all(200, 1))));
   EXPECT_EQ(store.statistics().paths, paths);
+}
+
+// Danger (S3): a body that keeps no snapshot open copies a text while somebody replaces it and gives its memory back. The copy allocates,
+// so that is a moment at which the other one can be made to come. The oracle: what the body gets is the text of its version, whole.
+TEST(Reading, ATextIsNotFreedWhileABodyCopiesIt) {
+  int came = 0;
+  for (int allocation = 0; came == allocation; ++allocation) {
+    Store<> store({.backoff = false});
+    ASSERT_TRUE(std::holds_alternative<Committed>(store.compare_and_swap(0, WriteSet{}.set("t", text(1)))));
+    const std::function<void()> replace = [&] {
+      ++came;
+      std::thread([&] {
+        store.compare_and_swap(1, WriteSet{}.set("t", text(2)));
+        for (int i = 0; i < 3; ++i) store.reclaim();
+      }).join();
+    };
+    int runs = 0;
+    auto worker = store.worker();
+    const auto process = store.process("p", {.outputs = {"t"}}, [&](auto& context) {
+      instead_of_failing = &replace;
+      if (++runs == 1) allocations_left = allocation;
+      const auto seen = context.read("t");
+      allocations_left = kNever;
+      EXPECT_EQ(seen->text(), text(runs));
+      context.set("t", 1);
+    });
+    EXPECT_TRUE(store.execute(worker, process).committed());
+    allocations_left = kNever;
+    instead_of_failing = nullptr;
+    EXPECT_EQ(runs, came > allocation ? 2 : 1);
+  }
+  EXPECT_GT(came, 0) << "a text that long is copied into memory";
 }
 
 }  // namespace

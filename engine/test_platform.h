@@ -6,7 +6,7 @@
 //   Store<StagedPlatform> store;
 //   stage.at(milliseconds(5), [&] { flag.request(); });        // in 5 ms, while somebody sleeps or waits
 //   stage.at_point("commit:locked", [&] { ... });              // at the next fault point of that name
-//   stage.before_step(7, [&] { ... });                         // before the seventh access to an atomic from now on
+//   stage.before_step(7, [&] { ... });                         // before the seventh access to an atomic or lock from now on
 //   stage.in_a_wait([&] { ... });                              // in the next P::await that has to wait
 //
 // An action happens once, and is not inside the body that it interrupts. A wait that nobody would end throws Stuck.
@@ -187,6 +187,7 @@ class StagedCounter {
 class StagedMutex {
  public:
   void lock() {
+    Stage::current().step();
     if (std::exchange(locked_, true)) throw Stuck("who is interrupted holds this mutex");
   }
   void unlock() { locked_ = false; }
