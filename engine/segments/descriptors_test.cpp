@@ -5,10 +5,12 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <set>
 
 #include "engine/segments/owner_lock.h"
 #include "engine/segments/test_directory.h"
+#include "engine/segments/test_kernel.h"
 
 namespace touchstone::engine {
 namespace {
@@ -86,10 +88,38 @@ TEST(Descriptor, IsClosedByWhatIsAssignedToItAndKeptByItself) {
   EXPECT_EQ(open_descriptors(), before);
 }
 
+/// Another thread may start a program at any moment: an open that sets the flag afterwards is too late.
+TEST_F(DescriptorsTest, NoneIsOpenWithoutTheFlagEvenForAMoment) {
+  int opens = 0;
+  const auto read_flags = [&](const Called& call) {
+    const std::string path = call.text_at(call.arguments[1]);
+    if (path.starts_with("/proc/") || (call.arguments[2] & O_TRUNC))
+      return std::nullopt;  // by an ifstream, by put
+    ++opens;
+    EXPECT_TRUE(call.arguments[2] & O_CLOEXEC) << path;
+    return std::nullopt;
+  };
+  where_answered({SYS_openat}, read_flags, [&] { use_segments(); });
+  EXPECT_GT(opens, 8);
+}
+
+TEST(Descriptor, OfNoneIsMinusOneAndItsEndIsNoSystemCall) {
+  errno = 0;  // closing -1 would be EBADF
+  {
+    Descriptor none;
+    EXPECT_EQ(none.get(), -1);
+    Descriptor given(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    const Descriptor taken(std::move(given));
+    EXPECT_EQ(given.get(), -1);
+  }
+  EXPECT_EQ(errno, 0);
+}
+
 TEST_F(DescriptorsTest, NumberZeroIsAsGoodAsAnyOther) {
   const int standard_input = ::fcntl(0, F_DUPFD_CLOEXEC, 100);
   ASSERT_GE(standard_input, 0);
   ::close(0);
+  errno = EIO;     // of an earlier call
   use_segments();  // the directory's
   EXPECT_LT(::fcntl(0, F_GETFD), 0) << "closed like any other";
 
@@ -119,7 +149,9 @@ TEST_F(DescriptorsTest, NumberZeroIsAsGoodAsAnyOther) {
   ASSERT_EQ(::dup2(standard_input, 0), 0);
   SegmentOwner owner = this->owner();
   ::close(0);
+  errno = EIO;
   EXPECT_TRUE(owner.allocate("written", bytes_of("x")));  // the unnamed file's
+  errno = EIO;
   const auto filled = owner.allocate("filled", 100, [](auto) {});
   ASSERT_TRUE(filled);
   EXPECT_TRUE(Attachment::attach(*filled, this->directory()));  // the attached file's

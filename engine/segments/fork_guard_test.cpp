@@ -13,6 +13,9 @@
 #include <csignal>
 #include <functional>
 #include <thread>
+#include <utility>
+
+#include "engine/segments/test_kernel.h"
 
 namespace touchstone::engine {
 namespace {
@@ -45,6 +48,30 @@ TEST(ForkGuard, TheChildOfAForkIsAWorkerUntilItBecomesAMain) {
   EXPECT_EQ(process_role(), ProcessRole::main);
 }
 
+TEST(ForkGuard, WhoeverBecomesAWorkerIsOneUntilItBecomesAMain) {
+  become_main();
+  become_worker();
+  EXPECT_EQ(process_role(), ProcessRole::worker);
+  become_main();
+  EXPECT_EQ(process_role(), ProcessRole::main);
+}
+
+/// A raw clone that another thread makes in the middle would be a main otherwise: the pid tells nothing there yet.
+TEST(ForkGuard, NobodyIsAMainBeforeItHasNotedItsPid) {
+  become_main();
+  become_worker();
+  ProcessRole meanwhile = ProcessRole::main;
+  where_answered(
+      {SYS_getpid},
+      [&](const Called&) {
+        meanwhile = process_role();
+        return std::nullopt;
+      },
+      [] { become_main(); });
+  EXPECT_EQ(meanwhile, ProcessRole::worker);
+  EXPECT_EQ(process_role(), ProcessRole::main);
+}
+
 /// A raw clone runs no pthread_atfork handler: only the pid tells.
 TEST(ForkGuard, TheChildOfARawCloneIsAWorkerToo) {
   become_main();
@@ -61,15 +88,18 @@ TEST(ForkGuard, AMarkDoesNotHoldInAChild) {
 }
 
 /// The first process of a pid namespace has pid 1, and so has its child that is the first one of another: the pid alone
-/// does not tell.
-TEST(ForkGuard, AMarkDoesNotHoldInAChildOfTheSamePid) {
+/// does not tell, neither of a mark nor of a main.
+TEST(ForkGuard, NothingHoldsInAChildOfTheSamePid) {
   constexpr int kNoNamespace = 77;
   const int seen = in_child(&::fork, [&] {
     if (::unshare(CLONE_NEWPID) != 0) return kNoNamespace;
     return in_child(&::fork, [&] {
       const ProcessMark mark = ProcessMark::here();
       if (mark.pid() != 1 || ::unshare(CLONE_NEWPID) != 0) return kNoNamespace;
-      return in_child(&::fork, [&] { return ::getpid() == 1 && !mark.is_here() ? 0 : 1; });
+      become_main();
+      return in_child(&::fork, [&] {
+        return ::getpid() == 1 && !mark.is_here() && process_role() == ProcessRole::worker ? 0 : 1;
+      });
     });
   });
   if (seen == kNoNamespace) GTEST_SKIP() << "expected skip: this environment gives no pid namespace";
@@ -102,7 +132,7 @@ TEST(ForkGuard, NoneIsNoDescriptorAndClosesNothing) {
                          if (none.get() != -1) return 1;
                          GuardedDescriptor closed = open_null();
                          closed.close();
-                         if (closed.get() >= 0) return 2;
+                         if (closed.get() != -1) return 2;
                          GuardedDescriptor given = open_null();
                          const GuardedDescriptor taken = std::move(given);
                          if (given.get() >= 0) return 3;
@@ -114,6 +144,30 @@ TEST(ForkGuard, NoneIsNoDescriptorAndClosesNothing) {
                                   : 5;
                      }),
             0);
+}
+
+TEST(ForkGuard, NoneIsMinusOneAndItsEndIsNoSystemCall) {
+  errno = 0;  // closing -1 would be EBADF
+  {
+    GuardedDescriptor none;
+    EXPECT_EQ(none.get(), -1);
+    GuardedDescriptor closed = open_null();
+    closed.close();
+    EXPECT_EQ(closed.get(), -1);
+    closed.close();
+    GuardedDescriptor failed = GuardedDescriptor::open([] { return -1; });
+    EXPECT_EQ(failed.get(), -1);
+  }
+  EXPECT_EQ(errno, 0);
+}
+
+/// Whoever tries again and again must not make every fork dearer.
+TEST(ForkGuard, OfAFailedOpenNothingIsClosedInAChild) {
+  where({{SYS_close, EXDEV, 0, ~0u, ~0u}}, [] {
+    const GuardedDescriptor failed = GuardedDescriptor::open([] { return -1; });
+    errno = 0;
+    EXPECT_EQ(in_child(&::fork, [] { return errno == EXDEV ? 1 : 0; }), 0) << "-1 was closed";
+  });
 }
 
 TEST(ForkGuard, AChildKeepsNoGuardedDescriptorAndItsParentKeepsIt) {
@@ -180,6 +234,44 @@ TEST(ForkGuard, AnInheritedDescriptorClosesNothingOfTheChild) {
     return reused == fd && ::fcntl(fd, F_GETFD) != -1 ? 0 : 1;
   });
   EXPECT_EQ(seen, 0);
+}
+
+/// What was closed once is nobody's any more: its number may be another file's, in a child and in a child's child.
+TEST(ForkGuard, AClosedNumberMayBeAnotherFilesAndIsLeftAlone) {
+  GuardedDescriptor guarded = open_null();
+  const int fd = guarded.get();
+  EXPECT_EQ(in_child(&::fork,
+                     [&] {
+                       if (::open("/dev/null", O_RDONLY | O_CLOEXEC) != fd) return 1;
+                       return in_child(&::fork, [&] { return ::fcntl(fd, F_GETFD) >= 0 ? 0 : 2; });
+                     }),
+            0);
+  guarded.close();
+  ASSERT_EQ(::open("/dev/null", O_RDONLY | O_CLOEXEC), fd);
+  EXPECT_EQ(in_child(&::fork, [&] { return ::fcntl(fd, F_GETFD) >= 0 ? 0 : 1; }), 0);
+  ::close(fd);
+}
+
+TEST(ForkGuard, AnAssignedDescriptorReplacesWhatWasThere) {
+  GuardedDescriptor one = open_null(), other = open_null();
+  const int first = one.get(), second = other.get();
+  one = std::move(other);
+  EXPECT_EQ(one.get(), second);
+  EXPECT_EQ(other.get(), -1);
+  EXPECT_LT(::fcntl(first, F_GETFD), 0);
+  EXPECT_GE(::fcntl(second, F_GETFD), 0);
+  GuardedDescriptor& same = one;
+  one = std::move(same);
+  EXPECT_EQ(one.get(), second);
+  EXPECT_GE(::fcntl(second, F_GETFD), 0);
+  EXPECT_EQ(in_child(&::fork,
+                     [&] {
+                       if (::fcntl(second, F_GETFD) >= 0) return 1;
+                       GuardedDescriptor own;
+                       own = open_null();
+                       return own.get() >= 0 ? 0 : 2;
+                     }),
+            0);
 }
 
 TEST(ForkGuard, AMovedDescriptorIsClosedOnce) {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <cstdint>
 #include <string>
 #include <thread>
@@ -44,6 +45,25 @@ TEST(Frame, SeveralInARowStayApart) {
   Pair pair;
   for (const char* text : {"one", "", "three"}) ASSERT_TRUE(send_frame(pair.near.get(), text));
   for (const char* text : {"one", "", "three"}) EXPECT_EQ(receive_frame(pair.far.get()), text);
+}
+
+TEST(Frame, AMessageOfOneByteIsOne) {
+  Pair pair;
+  ASSERT_TRUE(send_frame(pair.near.get(), "x"));
+  EXPECT_EQ(receive_frame(pair.far.get()), "x");
+}
+
+/// The error of an earlier call is none of this one's: neither an end nor a part of a message is an interrupted call.
+TEST(Frame, AnErrorOfYesterdayInterruptsNothing) {
+  Pair pair;
+  const std::string text(1'000, 'x');
+  errno = EINTR;
+  ASSERT_TRUE(send_frame(pair.near.get(), text));
+  pair.near.reset(-1);
+  errno = EINTR;
+  EXPECT_EQ(receive_frame(pair.far.get()), text);
+  errno = EINTR;
+  EXPECT_EQ(receive_frame(pair.far.get()), std::nullopt);
 }
 
 /// A socket takes less at a time than this: both sides go on where they stopped.

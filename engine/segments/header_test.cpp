@@ -6,6 +6,7 @@
 #include <fstream>
 #include <span>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace touchstone::engine {
@@ -100,6 +101,7 @@ TEST(SegmentHeader, SaysWhoMadeIt) {
   EXPECT_EQ(header.creator_pid, ::getpid());
   EXPECT_EQ(header.session.data(), std::string("session"));
   EXPECT_EQ(header.header_checksum, 0u) << "not sealed yet";
+  EXPECT_EQ(header.payload_checksum, 0u);
 
   std::string boot_id;
   std::getline(std::ifstream("/proc/sys/kernel/random/boot_id") >> std::ws, boot_id);
@@ -114,6 +116,15 @@ TEST(SegmentHeader, SaysWhoMadeIt) {
   std::getline(stat, field, ')');
   for (int number = 3; number <= 22; ++number) stat >> field;
   EXPECT_EQ(std::to_string(header.creator_start_time), field);
+}
+
+/// In a container the owner may be the first process.
+TEST(SegmentHeader, SaysTheSameOfAProcessThatHasPidOne) {
+  SegmentHeader header;
+  std::thread([&] { header = make_header({"session", 1, "frame"}, 1, 1); }).join();
+  EXPECT_NE(header.creator_start_time, 0u);
+  EXPECT_NE(header.creator_pid_namespace, 0u);
+  EXPECT_NE(header.boot_id[0], '\0');
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include <set>
 #include <string>
 
 namespace touchstone::engine {
@@ -94,6 +95,9 @@ TEST(SegmentName, SplitsOnlyWhatBeginsWithItsPrefixAndFits) {
   EXPECT_EQ(split_name("theus:s:7:k")->encoded_key, "k");
   EXPECT_FALSE(split_name("theirs:s:7:k"));
   EXPECT_FALSE(decode_key("%zz"));
+  EXPECT_FALSE(decode_key(std::string_view("k%2F").substr(0, 3)))
+      << "what is behind the key is not the key's";
+  EXPECT_FALSE(decode_key(std::string_view("k%2F").substr(0, 2)));
   EXPECT_FALSE(decode_key(""));
   EXPECT_FALSE(split_name("Theus:s:7:k"));
   EXPECT_FALSE(split_name("x:"));
@@ -108,6 +112,17 @@ TEST(SegmentName, DrawsAnotherSessionEachTime) {
   EXPECT_EQ(session.size(), 32u);
   EXPECT_TRUE(check_session(session));
   EXPECT_NE(session, random_session());
+}
+
+/// 128 bits: none of a digit's sixteen values is missing in either half of a byte.
+TEST(SegmentName, EveryDigitOfASessionIsDrawnFromAllSixteen) {
+  std::set<char> high, low;
+  for (int i = 0; i < 64; ++i) {
+    const std::string session = random_session();
+    for (std::size_t at = 0; at < session.size(); ++at) (at % 2 == 0 ? high : low).insert(session[at]);
+  }
+  EXPECT_EQ(high.size(), 16u);
+  EXPECT_EQ(low, high);
 }
 
 RC_GTEST_PROP(SegmentName, RoundTripsEveryKey, (const std::string& key)) {

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <fstream>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -66,6 +67,8 @@ TEST_F(SegmentOwnerTest, NeverAdoptsAnExistingName) {
   SegmentOwner owner = this->owner();
   ASSERT_TRUE(owner.allocate("mine", bytes_of("1")));
   EXPECT_EQ(owner.allocate("mine", bytes_of("2")).error().code, SegmentErrc::name_taken);
+  const auto again = owner.allocate("mine", 3, [](auto) { ADD_FAILURE() << "filled for nothing"; });
+  EXPECT_EQ(again.error().code, SegmentErrc::name_taken);
 
   const std::string squatted = *encode_name(session(), ::getpid(), "squatted");
   put(squatted, "stranger");
@@ -108,6 +111,8 @@ TEST_F(SegmentOwnerTest, AnOwnerThatIsAssignedEndsItsSessionAndTakesTheOther) {
   auto kept = second->allocate("kept", bytes_of("y"));
   first = std::move(*second);
   EXPECT_EQ(first.session(), other.session);
+  EXPECT_EQ(first.start_report().count(ReapVerdict::live), 1u)
+      << "the first one lived when the second one looked";
   EXPECT_EQ(names().size(), 2u) << "one segment and its owner's lock";
   EXPECT_EQ(text_of(Attachment::attach(*kept, directory())->bytes()), "y");
   EXPECT_TRUE(first.free("kept"));
@@ -140,6 +145,37 @@ TEST_F(SegmentOwnerTest, RefusesASessionWithAColon) {
   EXPECT_EQ(SegmentOwner::open(options).error().code, SegmentErrc::bad_session);
 }
 
+TEST_F(SegmentOwnerTest, FreesSegmentsOfItsOwnOnly) {
+  SegmentOwner owner = this->owner();
+  const auto handle = owner.allocate("frame", bytes_of("x"));
+  ASSERT_TRUE(handle);
+  const auto refusal = [&](const std::string& name) {
+    return owner.free(SegmentHandle(name, 1, handle->generation())).error().code;
+  };
+  EXPECT_EQ(refusal("no name"), SegmentErrc::bad_name);
+  EXPECT_EQ(refusal(control_name(session(), ::getpid())), SegmentErrc::bad_name);
+  EXPECT_EQ(refusal(*encode_name(session() + "x", ::getpid(), "frame")), SegmentErrc::not_creator);
+  EXPECT_EQ(refusal(*encode_name(session(), ::getpid() + 1, "frame")), SegmentErrc::not_creator);
+  EXPECT_EQ(refusal(*encode_name(session(), ::getpid(), "other")), SegmentErrc::not_found);
+  EXPECT_TRUE(owner.free(*handle));
+}
+
+TEST_F(SegmentOwnerTest, ReapsAtItsStartAndSaysWhatItFound) {
+  const std::string other = *encode_name(session() + "x", 7, "orphan");
+  for (const auto& [check, removed] :
+       {std::pair(SegmentOwner::StartCheck::none, 0u), std::pair(SegmentOwner::StartCheck::this_session, 0u),
+        std::pair(SegmentOwner::StartCheck::all_sessions, 2u)}) {
+    put(other, "1234");
+    auto options = this->options();
+    options.start_check = check;
+    const auto owner = SegmentOwner::open(options);
+    ASSERT_TRUE(owner);
+    EXPECT_EQ(owner->start_report().removed_names, removed) << "the orphan and its lock";
+    EXPECT_EQ(owner->start_report().removed_bytes, 2 * removed);
+    EXPECT_EQ(exists(other), removed == 0);
+  }
+}
+
 TEST_F(SegmentOwnerTest, NamesADirectoryThatIsAFile) {
   put("file");
   EXPECT_EQ(SegmentDirectory::open(path("file")).error().code, SegmentErrc::bad_directory);
@@ -168,6 +204,7 @@ TEST_F(SegmentOwnerTest, ShutsDownOnceAndRefusesAfterwards) {
   EXPECT_EQ(owner.segments().size(), 2u);
   EXPECT_TRUE(owner.shutdown());
   EXPECT_EQ(names().size(), 0u);
+  EXPECT_TRUE(owner.segments().empty());
   EXPECT_TRUE(owner.shutdown());
   EXPECT_EQ(owner.allocate("c", bytes_of("3")).error().code, SegmentErrc::shut_down);
 }
@@ -306,6 +343,27 @@ TEST_F(SegmentOwnerTest, AsksForItsLockAsOftenAsItIsTold) {
   EXPECT_EQ(SegmentOwner::open(options).error().code, SegmentErrc::busy);
   EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(19)) << "a millisecond apart";
   EXPECT_EQ(held->remove_name(*directory), 0);
+}
+
+TEST_F(SegmentOwnerTest, OfWhatIsNotThereADirectoryKnowsNothing) {
+  const auto directory = SegmentDirectory::open(this->directory());
+  ASSERT_TRUE(directory);
+  EXPECT_FALSE(directory->status_of("missing"));
+  put("there");
+  const auto leaves_an_error = [](std::string_view) { errno = ENOENT; };
+  EXPECT_TRUE(directory->scan(leaves_an_error)) << "the visitor's error is not the directory's";
+  remove("there");
+}
+
+/// U4, as far as it can be seen afterwards: what was mapped for the filling is mapped no more.
+TEST_F(SegmentOwnerTest, KeepsNoMappingOfWhatItFilled) {
+  SegmentOwner owner = this->owner();
+  errno = EIO;  // of an earlier call
+  ASSERT_TRUE(owner.allocate("frame", 10'000, [](auto) {}));
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    EXPECT_EQ(line.find(directory()), std::string::npos) << line;
+  }
 }
 
 TEST(SegmentDirectory, TellsFilesApartByDeviceAndNumberAndOwner) {

@@ -19,6 +19,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <climits>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -76,15 +77,20 @@ inline void where(const std::vector<Failing>& calls, const std::function<void()>
 struct Called {
   pid_t thread;  ///< of whoever calls
   long call;
-  std::uint64_t arguments[6];
+  std::uint64_t arguments[6] = {};
 
   /// What an argument leads to, in the memory of whoever calls.
   std::string bytes_at(std::uint64_t address, std::size_t size) const {
     std::string bytes(size, '\0');
-    const std::string memory = "/proc/" + std::to_string(thread) + "/mem";
-    const Descriptor fd(::open(memory.c_str(), O_RDONLY | O_CLOEXEC));
-    EXPECT_EQ(::pread(fd.get(), bytes.data(), size, static_cast<off_t>(address)), static_cast<ssize_t>(size));
+    EXPECT_EQ(read(address, bytes.data(), size), static_cast<ssize_t>(size));
     return bytes;
+  }
+
+  /// Up to its NUL, at most of a path's length.
+  std::string text_at(std::uint64_t address) const {
+    std::string text(PATH_MAX, '\0');
+    const ssize_t got = read(address, text.data(), text.size());
+    return text.substr(0, got < 0 ? 0 : text.find('\0'));
   }
 
   template <class T>
@@ -92,6 +98,13 @@ struct Called {
     T value;
     bytes_at(address, sizeof value).copy(reinterpret_cast<char*>(&value), sizeof value);
     return value;
+  }
+
+ private:
+  ssize_t read(std::uint64_t address, char* to, std::size_t size) const {
+    const std::string memory = "/proc/" + std::to_string(thread) + "/mem";
+    const Descriptor fd(::open(memory.c_str(), O_RDONLY | O_CLOEXEC));
+    return ::pread(fd.get(), to, size, static_cast<off_t>(address));
   }
 };
 
@@ -118,7 +131,7 @@ inline void where_answered(const std::vector<long>& calls, const Answer& answer,
     if ((ready.revents & POLLIN) == 0) break;  // nobody is left who could call
     seccomp_notif request{};
     if (::ioctl(fd.get(), SECCOMP_IOCTL_NOTIF_RECV, &request) != 0) continue;
-    Called called{static_cast<pid_t>(request.pid), request.data.nr, {}};
+    Called called{static_cast<pid_t>(request.pid), request.data.nr};
     for (std::size_t i = 0; i < 6; ++i) called.arguments[i] = request.data.args[i];
     const auto value = answer(called);
     seccomp_notif_resp response{};
