@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <ctime>
+#include <vector>
 
 #include "engine/segments/owner_lock.h"
 #include "engine/segments/test_directory.h"
@@ -29,6 +31,8 @@ TEST_F(ReaperTest, RemovesADeadGroupAndItsLock) {
   EXPECT_EQ(report.groups[0].pid, 7);
   EXPECT_EQ(report.removed_names, 4u);
   EXPECT_EQ(report.removed_bytes, 5u);
+  EXPECT_EQ(report.unparsable_names, 0u);
+  EXPECT_TRUE(report.groups[0].segments.empty()) << "nobody asked for a list";
 }
 
 TEST_F(ReaperTest, RemovesOrphansWhoseLockIsMissing) {
@@ -162,6 +166,11 @@ TEST_F(ReaperTest, ADryRunTouchesNothing) {
   ASSERT_EQ(report.groups[0].segments.size(), 1u);
   EXPECT_EQ(report.groups[0].segments[0].encoded_key, "without-lock");
   EXPECT_EQ(report.groups[0].segments[0].bytes, 3u);
+  EXPECT_EQ(report.groups[0].segments[0].why, "orphan");
+  ASSERT_EQ(report.groups[1].segments.size(), 1u) << "the lock is no segment";
+  EXPECT_EQ(report.groups[1].segments[0].encoded_key, "with-lock");
+  const ReapReport unlisted = reap({.directory = directory(), .dry_run = true});
+  for (const ReapedGroup& group : unlisted.groups) EXPECT_TRUE(group.segments.empty());
   reap_all();
 }
 
@@ -211,6 +220,68 @@ TEST_F(ReaperTest, ListsHowOldASegmentIs) {
   EXPECT_GE(report.groups[0].segments[0].age_seconds, 1'000);
   EXPECT_LT(report.groups[0].segments[0].age_seconds, 1'000'000) << "not since 1970";
   reap_all();
+}
+
+/// What each of a group's files was, whoever it belongs to: of the dead, of the live, and of nobody that we know.
+TEST_F(ReaperTest, ListsWhatItFoundAndWhatBecameOfIt) {
+  const auto directory = SegmentDirectory::open(this->directory());
+  auto live = OwnerLock::acquire(*directory, session(), 8);
+  put(name(7, "dead"), "12345");
+  put(name(8, "live"), "123");
+  ASSERT_EQ(::symlink("/dev/null", path(name(8, "link")).c_str()), 0);
+  ASSERT_EQ(::symlink("/dev/null", path(name(9, "link")).c_str()), 0);
+  const timespec long_ago[] = {{::time(nullptr) - 1'000, 0}, {::time(nullptr) - 1'000, 0}};
+  for (const std::string& file : {name(7, "dead"), name(8, "live")})
+    ASSERT_EQ(::utimensat(AT_FDCWD, path(file).c_str(), long_ago, 0), 0);
+  ReapReport report = reap({.directory = this->directory(), .list_segments = true});
+  ASSERT_EQ(report.groups.size(), 3u);
+  std::vector<ReapedSegment> found;
+  for (ReapedGroup& group : report.groups) {
+    std::sort(group.segments.begin(), group.segments.end(),
+              [](const auto& a, const auto& b) { return a.encoded_key < b.encoded_key; });
+    found.insert(found.end(), group.segments.begin(), group.segments.end());
+  }
+  const struct {
+    const char* key;
+    std::uint64_t bytes;
+    ReapVerdict verdict;
+    const char* why;
+  } expected[] = {{"dead", 5, ReapVerdict::removed, "orphan"},
+                  {"link", 9, ReapVerdict::foreign, "not a regular file of this user"},
+                  {"live", 3, ReapVerdict::live, "its owner lives"},
+                  {"link", 9, ReapVerdict::foreign, "not a regular file of this user"}};
+  ASSERT_EQ(found.size(), std::size(expected));
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    EXPECT_EQ(found[i].encoded_key, expected[i].key);
+    EXPECT_EQ(found[i].bytes, expected[i].bytes) << i;
+    EXPECT_EQ(found[i].verdict, expected[i].verdict) << i;
+    EXPECT_EQ(found[i].why, expected[i].why) << i;
+    EXPECT_GE(found[i].age_seconds, found[i].encoded_key == "link" ? 0 : 1'000);
+    EXPECT_LT(found[i].age_seconds, 1'000'000);
+  }
+  for (const std::string& file : {name(8, "live"), name(8, "link"), name(9, "link")}) remove(file);
+  EXPECT_EQ(live->remove_name(*directory), 0);
+}
+
+/// The name of a lock that is no file of ours says so by itself.
+TEST_F(ReaperTest, SaysWhatIsAtTheNameOfALock) {
+  ASSERT_EQ(::mkdir(path(control_name(session(), 7)).c_str(), 0700), 0);
+  const ReapReport report = reap_all();
+  ASSERT_EQ(report.groups.size(), 1u);
+  EXPECT_EQ(report.groups[0].verdict, ReapVerdict::foreign);
+  EXPECT_EQ(report.groups[0].why, "foreign_file: \"" + control_name(session(), 7) +
+                                      "\" is not a file of this user: Is a directory");
+  remove(control_name(session(), 7));
+}
+
+TEST_F(ReaperTest, SortsItsReportBySessionAndPid) {
+  for (pid_t pid = 1; pid <= 30; ++pid) put(control_name(session() + (pid % 2 == 0 ? "a" : "b"), pid));
+  const ReapReport report = reap_all();
+  ASSERT_EQ(report.groups.size(), 30u);
+  for (std::size_t i = 0; i < 30; ++i) {
+    EXPECT_EQ(report.groups[i].session, session() + (i < 15 ? "a" : "b"));
+    EXPECT_EQ(report.groups[i].pid, static_cast<pid_t>(i < 15 ? 2 * i + 2 : 2 * (i - 15) + 1));
+  }
 }
 
 TEST_F(ReaperTest, NamesADirectoryThatIsNotThere) {
