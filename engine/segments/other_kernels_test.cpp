@@ -223,6 +223,20 @@ TEST_F(OtherKernels, AWriteThatTakesAPartGoesOnWhereItStopped) {
   }
 }
 
+TEST(InterruptedCalls, ASessionIsWholeThoughItsDrawIsInterrupted) {
+  int draws = 0;
+  const auto interrupt = [&](const Called&) -> std::optional<std::int64_t> {
+    if (++draws == 1) return -EINTR;
+    return std::nullopt;
+  };
+  where_answered({SYS_getrandom}, interrupt, [] {
+    const std::string session = random_session();
+    EXPECT_EQ(session.size(), 32u);
+    EXPECT_NE(session, std::string(32, '0'));
+  });
+  EXPECT_EQ(draws, 2);
+}
+
 /// A call that a signal interrupts has done nothing yet, and is made again.
 TEST(InterruptedCalls, AMessageArrivesWholeThoughEveryReceiveIsInterrupted) {
   std::array<int, 2> ends{};
