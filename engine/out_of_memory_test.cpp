@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <new>
 #include <optional>
@@ -18,6 +21,14 @@ thread_local int allocations_left = kNever;  ///< before one fails
 thread_local const std::function<void()>* instead_of_failing = nullptr;
 thread_local long held = 0;  ///< allocations that were not given back yet
 
+// Before a block stands its size, and behind it what nobody may write on. What is given back can be read no more.
+constexpr std::size_t kBehind = 64;
+constexpr unsigned char kUntouched = 0xa5, kGone = 0xdd;
+
+std::size_t room_before(std::size_t alignment) {
+  return std::max(alignment, alignof(std::max_align_t));
+}
+
 void* allocate(std::size_t size, std::size_t alignment) {
   if (allocations_left == 0) {
     allocations_left = kNever;
@@ -25,17 +36,31 @@ void* allocate(std::size_t size, std::size_t alignment) {
     (*instead_of_failing)();
   }
   if (allocations_left > 0) --allocations_left;
-  const std::size_t whole = (size + alignment - 1) / alignment * alignment;
-  if (void* memory = std::aligned_alloc(alignment, whole == 0 ? alignment : whole)) {
-    ++held;
-    return memory;
-  }
-  throw std::bad_alloc();
+  const std::size_t before = room_before(alignment);
+  const std::size_t whole = (before + size + kBehind + before - 1) / before * before;
+  auto* const block = static_cast<unsigned char*>(std::aligned_alloc(before, whole));
+  if (block == nullptr) throw std::bad_alloc();
+  unsigned char* const memory = block + before;
+  std::memcpy(memory - sizeof size, &size, sizeof size);
+  std::memset(memory + size, kUntouched, kBehind);
+  ++held;
+  return memory;
 }
 
-void give_back(void* memory) {
-  if (memory != nullptr) --held;
-  std::free(memory);
+void give_back(void* given, std::size_t alignment = alignof(std::max_align_t)) {
+  if (given == nullptr) return;
+  auto* const memory = static_cast<unsigned char*>(given);
+  std::size_t size = 0;
+  std::memcpy(&size, memory - sizeof size, sizeof size);
+  for (std::size_t i = 0; i < kBehind; ++i) {
+    if (memory[size + i] != kUntouched) {
+      std::fprintf(stderr, "byte %zu behind a block of %zu was written\n", i, size);
+      std::abort();
+    }
+  }
+  --held;
+  std::memset(memory, kGone, size);
+  std::free(memory - room_before(alignment));
 }
 
 }  // namespace
@@ -52,11 +77,11 @@ void operator delete(void* memory) noexcept {
 void operator delete(void* memory, std::size_t) noexcept {
   give_back(memory);
 }
-void operator delete(void* memory, std::align_val_t) noexcept {
-  give_back(memory);
+void operator delete(void* memory, std::align_val_t alignment) noexcept {
+  give_back(memory, static_cast<std::size_t>(alignment));
 }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-  give_back(memory);
+void operator delete(void* memory, std::size_t, std::align_val_t alignment) noexcept {
+  give_back(memory, static_cast<std::size_t>(alignment));
 }
 
 namespace touchstone::engine {
@@ -146,6 +171,18 @@ INSTANTIATE_TEST_SUITE_P(Shapes, OutOfMemory,
                                   std::to_string(info.param.generations) + "Generations" +
                                   std::to_string(info.param.fresh) + "Fresh";
                          });
+
+// Writes are put in order in the memory that they have, and in no more: here it is full.
+TEST(OutOfMemory, SortingTheWritesOfACommitWritesNothingBehindThem) {
+  Store<> store;
+  for (int i = 0; i < 4; ++i) store.key(path(i));
+  for (const int last : {1, 3}) {
+    WriteSet writes;
+    for (int i = last; i >= 0; --i) writes.set(path(i), i);
+    EXPECT_TRUE(std::holds_alternative<Committed>(store.compare_and_swap(store.version(), writes)));
+    EXPECT_EQ(store.read(path(last)), Value(last));
+  }
+}
 
 // With a snapshot open every old value is kept, so the commit needs a node for each number it replaces.
 TEST(OutOfMemory, ACommitBesideAnOpenSnapshotHappensWholeOrNotAtAll) {

@@ -78,6 +78,9 @@ TEST_P(GateSchedule, BusyTellsTheLastNanosecondOfALeaseAndACommitThenEndsIt) {
     P::sleep_until(end);
     const CommitResult after = store.compare_and_swap(1, WriteSet{}.set("n", 2));
     require(std::holds_alternative<Committed>(after), "whoever finds it over ends it");
+    require(holder.ticket() == TicketStatus::none, "its holder has none");
+    require(store.await_turn(holder) == TicketStatus::holding, "and waits for another");
+    require(store.statistics().grants == 2, "which is a turn of its own");
   })));
 }
 
@@ -116,6 +119,40 @@ TEST_P(GateSchedule, WhoWaitsForATurnIsToldOfItsBeginningAndFindsItBegun) {
   })));
 }
 
+TEST_P(GateSchedule, WhoLooksForItsTurnWhileItBeginsFindsItBegun) {
+  EXPECT_TRUE(passes(exhaust([] {
+    Pair it(GetParam());
+    it.join(it.first);
+    it.join(it.second);
+    P::thread leaving([&] { it.leave(it.first); });
+    P::thread looking([&] {
+      require(it.await_turn(it.second) == TicketStatus::holding, "its turn begins");
+      require(!it.bar(&it.second), "it is not kept out");
+      require(it.bar().operator bool(), "everybody else is");
+    });
+    leaving.join();
+    looking.join();
+  })));
+}
+
+// Who goes on because a lease ran out finds that counted: else two holders at once could not be told from one that overstays.
+TEST_P(GateSchedule, WhoseTurnBeginsWhenALeaseEndsFindsTheLeaseCounted) {
+  EXPECT_TRUE(passes(exhaust([] {
+    Pair it(GetParam());
+    it.join(it.first);
+    it.join(it.second);
+    P::sleep_until(P::now() + kLease);
+    P::thread ending([&] { it.gate.expire(it.counters); });
+    P::thread looking([&] {
+      require(it.await_turn(it.second) == TicketStatus::holding, "its turn begins");
+      require(it.counters.expiries.load() == 1, "the lease before it is counted");
+    });
+    ending.join();
+    looking.join();
+    require(it.first.expiries == 1, "once, whoever ended it");
+  })));
+}
+
 // T3. Danger: between two turns somebody slips in who has not waited. (Under the queue per key a path is free there, and the commit that
 // finds it so is waited for: K2.)
 TEST(TicketGateSchedule, IsNotOpenBetweenTheTurnsOfTwoWhoWait) {
@@ -135,6 +172,8 @@ TEST_P(GateSchedule, WhoIsKeptOutByATurnThatBeginsWaitsForItsLeaseAtMost) {
   int kept_out = 0;
   EXPECT_TRUE(passes(exhaust([&kept_out] {
     Pair it(GetParam());
+    it.join(it.second);
+    it.leave(it.second);  // an earlier turn: nobody has a lease since
     P::thread dies([&] { it.join(it.first); });
     P::thread passing([&] {
       const Bar<P> bar = it.bar();

@@ -95,6 +95,25 @@ TEST(StoreSchedule, RootWriteBesideALeafThatIsBeingMadeExhausted) {
   RecordProperty("classes", static_cast<int>(report.classes));
 }
 
+// N1. Danger: a path can be written while its parent does not know of it yet, and whoever looks from above misses what is there.
+TEST(StoreSchedule, APathThatIsBeingMadeIsSeenFromAboveOnceItIsWrittenExhausted) {
+  const Body body = [] {
+    Store<P> store;
+    store.key("d");
+    P::thread making([&] { store.key("d.x"); });
+    P::thread writing([&] {
+      require(std::holds_alternative<Committed>(store.compare_and_swap(0, WriteSet{}.set("d.x", 1))),
+              "nobody else commits");
+      require(store.read("d") == Value(Composite{{"x", 1}}), "what is written below is read above");
+    });
+    making.join();
+    writing.join();
+  };
+  const Report report = exhaust(body);
+  EXPECT_TRUE(passes(report));
+  RecordProperty("classes", static_cast<int>(report.classes));
+}
+
 // Danger: a snapshot is opened while a commit of two paths installs them one after the other, and shows one of them. The oracle:
 // both are written by one commit, and the snapshot's own version says whether it is before or after it.
 TEST(StoreSchedule, SnapshotAgainstInstallExhausted) {
