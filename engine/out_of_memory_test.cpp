@@ -2,6 +2,7 @@
 // the next call works. The global operator new fails once, at the n-th allocation of the call, for every n that there is.
 
 #include <gtest/gtest.h>
+#include <string.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -21,9 +22,9 @@ thread_local int allocations_left = kNever;  ///< before one fails
 thread_local const std::function<void()>* instead_of_failing = nullptr;
 thread_local long held = 0;  ///< allocations that were not given back yet
 
-// Before a block stands its size, and behind it what nobody may write on. What is given back can be read no more.
+// Before a block stands its size, and behind it what nobody may write on. What is given back holds nothing any more.
 constexpr std::size_t kBehind = 64;
-constexpr unsigned char kUntouched = 0xa5, kGone = 0xdd;
+constexpr unsigned char kUntouched = 0xa5;
 
 std::size_t room_before(std::size_t alignment) {
   return std::max(alignment, alignof(std::max_align_t));
@@ -59,7 +60,7 @@ void give_back(void* given, std::size_t alignment = alignof(std::max_align_t)) {
     }
   }
   --held;
-  std::memset(memory, kGone, size);
+  ::explicit_bzero(memory, size);
   std::free(memory - room_before(alignment));
 }
 
