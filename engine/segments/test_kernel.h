@@ -33,6 +33,14 @@
 
 namespace touchstone::engine {
 
+#if defined(__SANITIZE_THREAD__)
+inline constexpr bool kThreadSanitizer = true;
+#elif defined(__has_feature)
+inline constexpr bool kThreadSanitizer = __has_feature(thread_sanitizer);
+#else
+inline constexpr bool kThreadSanitizer = false;
+#endif
+
 /// A call that fails; all of it, or only where `argument`, masked, has `value`.
 struct Failing {
   long call;
