@@ -1,6 +1,7 @@
 // What becomes of a store when memory runs out at any allocation of a call: nothing is committed by halves, nothing is lost, and
 // the next call works. The global operator new fails once, at the n-th allocation of the call, for every n that there is.
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 #include <optional>
 #include <thread>
 
+#include "engine/segments/fork_guard.h"
 #include "engine/store.h"
 
 namespace {
@@ -402,6 +404,24 @@ TEST(Reading, ATextIsNotFreedWhileABodyCopiesIt) {
     EXPECT_EQ(runs, came > allocation ? 2 : 1);
   }
   EXPECT_GT(came, 0) << "a text that long is copied into memory";
+}
+
+// A descriptor that the guard cannot make a note of would never be closed in a child: where there is no memory for the note, none is
+// opened.
+TEST(OutOfMemory, ADescriptorThatCannotBeNotedIsNotOpened) {
+  std::vector<GuardedDescriptor> kept;
+  kept.reserve(50);
+  std::size_t opened = 0;
+  const std::function<int()> open = [&] {
+    ++opened;
+    return ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  };
+  int failures = 0;
+  for (int i = 0; i < 50; ++i)
+    failures += fail_at_every_allocation([&] { kept.push_back(GuardedDescriptor::open(open)); },
+                                         [&] { ASSERT_EQ(opened, kept.size()); });
+  EXPECT_GT(failures, 1);
+  EXPECT_EQ(opened, 50u);
 }
 
 }  // namespace
