@@ -152,32 +152,39 @@ TEST(Commit, WritesAWideSubtreeWithItsLeaves) {
   }
 }
 
-// A set that was turned away at the gate is submitted again as it came back, with all that was locked for it.
+// A set that was turned away at the gate is submitted again as it came back, with all that was locked for it: then each cell below is
+// there twice, and a sort that took equals for smaller would run over the end.
 TEST(Commit, ThatWasBusyIsSubmittedAgainAsItCameBack) {
-  for (const int leaves : {3, 20, 100}) {
-    Rig it;
-    WriteSet first;
-    for (int i = 0; i < leaves; ++i) first.set("d.leaf" + std::to_string(i), 1);
-    it.commit(0, first.set("q", 1));
-    Claim<P> claim;
-    Cell<P>* const whole[] = {it.cell("other")};
-    it.gate.join(claim, whole, hours(1), it.slot->counters);
-    Outcome outcome = it.commit(1, WriteSet{}.erase("d").set("d.leaf1", 2), {"q"});
-    Cell<P>* const footprint[] = {it.cell("q")};
-    const CommitRequest<P> request{1, footprint, it.cells};
-    for (int again = 0; again < 3; ++again) {
-      EXPECT_EQ(outcome.kind, Outcome::busy);
-      EXPECT_EQ(outcome.version, 1u) << "the turn that bars";
+  const auto leaf = [](int i) { return "d.leaf" + std::to_string(i); };
+  for (const bool reads : {false, true}) {
+    for (int leaves = 3; leaves <= 64; ++leaves) {
+      Rig it;
+      WriteSet first;
+      for (int i = 0; i < leaves; ++i) first.set(leaf(i), 1);
+      it.commit(0, first.set("q", 1));
+      Claim<P> claim;
+      Cell<P>* const others[] = {it.cell("other")};
+      it.gate.join(claim, others, hours(1), it.slot->counters);
+      std::vector<Cell<P>*> footprint;
+      if (reads) footprint.push_back(it.cell("q"));
+      WriteSet writes;
+      writes.erase("d");
+      if (reads) writes.set(leaf(1), 2);
+      Outcome outcome = it.commit(1, writes);
+      const CommitRequest<P> request{1, footprint, it.cells};
+      for (int again = 0; again < 3; ++again) {
+        EXPECT_EQ(outcome.kind, Outcome::busy);
+        EXPECT_EQ(outcome.version, 1u) << "the turn that bars";
+        outcome = it.committer.attempt(request, *it.slot, nullptr);
+      }
+      it.gate.leave(claim, it.slot->counters);
       outcome = it.committer.attempt(request, *it.slot, nullptr);
+      EXPECT_EQ(outcome.kind, Outcome::committed);
+      for (int i = 0; i < leaves; ++i)
+        EXPECT_EQ(it.word(leaf(i).c_str()), word::make(2, reads && i == 1 ? Kind::integer : Kind::none))
+            << leaves;
+      EXPECT_EQ(it.word("q"), word::make(1, Kind::integer));
     }
-    it.gate.leave(claim, it.slot->counters);
-    outcome = it.committer.attempt(request, *it.slot, nullptr);
-    EXPECT_EQ(outcome.kind, Outcome::committed);
-    for (int i = 0; i < leaves; ++i) {
-      EXPECT_EQ(it.word(("d.leaf" + std::to_string(i)).c_str()),
-                word::make(2, i == 1 ? Kind::integer : Kind::none));
-    }
-    EXPECT_EQ(it.word("q"), word::make(1, Kind::integer));
   }
 }
 

@@ -111,6 +111,10 @@ TEST(Interruption, OfACommitByAnotherCommitLeavesTheTwoInOneOrder) {
       EXPECT_EQ(store.read("a"), same && they_are_last  ? Value("other")
                                  : my_commit != nullptr ? Value("mine")
                                                         : Value(1));
+      if (same) {
+        EXPECT_EQ(store.snapshot().changed("a"), store.version());
+        EXPECT_EQ(store.snapshot().changed("d.b"), store.version());
+      }
       EXPECT_TRUE(std::holds_alternative<Committed>(
           store.compare_and_swap(store.version(), WriteSet{}.erase("d").set("a", 1))))
           << "nothing is left locked";
