@@ -38,9 +38,9 @@ std::vector<UncontrolledOperation> take_uncontrolled_operations() {
   return std::exchange(noted(), {});
 }
 
-void note_uncontrolled(const char* what, const void* frame) {
+void note_uncontrolled(const char* what, const void* frame, int order) {
   if (Scheduler::current() == nullptr) return;
-  UncontrolledOperation operation{what, {}};
+  UncontrolledOperation operation{what, {}, order};
   for (const void*& caller : operation.callers) {
     // Everything is compiled with frame pointers: the frame above, then the address to return to.
     const auto* const words = static_cast<const void* const*>(frame);
@@ -121,8 +121,8 @@ PLAIN(8)
 PLAIN(16)
 
 #define ATOMIC(bits, T)                                                                             \
-  T __tsan_atomic##bits##_load(const volatile T* a, int) {                                          \
-    NOTE("atomic load");                                                                            \
+  T __tsan_atomic##bits##_load(const volatile T* a, int order) {                                    \
+    note_uncontrolled("atomic load", __builtin_frame_address(0), order);                            \
     return __atomic_load_n(a, __ATOMIC_SEQ_CST);                                                    \
   }                                                                                                 \
   void __tsan_atomic##bits##_store(volatile T* a, T v, int) {                                       \

@@ -22,6 +22,7 @@
 #include <string>
 #include <thread>
 
+#include "engine/native_platform.h"
 #include "engine/store.h"
 #include "harness/explore/controlled_platform.h"
 #include "harness/explore/explorer.h"
@@ -77,6 +78,31 @@ TEST(Guard, TheEngineDoesNothingThatBypassesItsPlatform) {
   });
   for (std::size_t i = 0; i < std::min<std::size_t>(operations.size(), kShown); ++i) {
     ADD_FAILURE() << operations[i].what << " at " << place_of(operations[i]);
+  }
+}
+
+// Danger: a thread that has waited sees that the other one is done, and not what it did. On this machine every load acquires, so the
+// orders are looked at as the compiler passes them on.
+TEST(Guard, WaitsOnRealThreadsAcquireWhatTheyWaitedFor) {
+  static std::atomic<std::uint64_t> done{1};
+  const auto is_done = [](std::uint64_t word) { return word == 1; };
+  take_uncontrolled_operations();
+  const Report report = portfolio(
+      [&] {
+        P::thread waiting([&] {
+          engine::NativePlatform::await(done, is_done);
+          engine::NativePlatform::wait_until(done, is_done, engine::kForever);
+        });
+        waiting.join();
+      },
+      {.seed = 1, .executions = 1, .determinism_checks = 0});
+  EXPECT_TRUE(report) << report;
+  const auto operations = take_uncontrolled_operations();
+  ASSERT_EQ(operations.size(), 2);
+  for (const UncontrolledOperation& operation : operations) {
+    EXPECT_STREQ(operation.what, "atomic load");
+    EXPECT_TRUE(operation.order == __ATOMIC_ACQUIRE || operation.order == __ATOMIC_SEQ_CST)
+        << operation.order;
   }
 }
 
