@@ -132,21 +132,31 @@ TEST(View, ShowsThatItFollowsLinks) {
   const std::uint64_t before = seen.slot->reading.load();
   EXPECT_EQ(before % 2, 0u);
   std::vector<std::uint64_t> marks;
-  const std::function<void()> look = [&] {
-    marks.push_back(seen.slot->reading.load());
-    it.stage.before_step(1, look);
-  };
-  for (const char* path : {"n", "t"}) {
+  const Cell<P>&n = *it.cell("n"), &t = *it.cell("t");
+  Seen fresh(it);  // whose version is that of the text
+  const auto odd_steps = [&](View<P>& view, const std::function<void()>& read) {
+    Slot<P>* const slot = &view == &fresh.view ? fresh.slot : seen.slot;
     marks.clear();
+    const std::function<void()> look = [&] {
+      marks.push_back(slot->reading.load());
+      it.stage.before_step(1, look);
+    };
     it.stage.before_step(1, look);
-    EXPECT_EQ(seen.view.read(it.cell(path)), path == std::string("n") ? Value(7) : Value("text"));
+    read();
     it.stage.no_more_interruptions();
-    const std::uint64_t after = seen.slot->reading.load();
-    EXPECT_EQ(after % 2, 0u) << path;
-    EXPECT_EQ(std::count_if(marks.begin(), marks.end(), [](std::uint64_t mark) { return mark % 2 == 1; }), 2)
-        << path << ": before it loads the link, and before it says that it is done";
-    EXPECT_EQ(std::count(marks.begin(), marks.end(), after), 0) << path << ": it was not there before";
-  }
+    const std::uint64_t after = slot->reading.load();
+    EXPECT_EQ(after % 2, 0u);
+    EXPECT_EQ(std::count(marks.begin(), marks.end(), after), 0) << "it was not there before";
+    return std::count_if(marks.begin(), marks.end(), [](std::uint64_t mark) { return mark % 2 == 1; });
+  };
+  EXPECT_EQ(odd_steps(seen.view, [&] { EXPECT_EQ(seen.view.read(&n), Value(7)); }), 2)
+      << "before it loads the link, and before it says that it is done";
+  EXPECT_EQ(odd_steps(seen.view, [&] { EXPECT_EQ(seen.view.read(&t), Value("text")); }), 2);
+  EXPECT_EQ(odd_steps(seen.view, [&] { EXPECT_EQ(seen.view.changed(&n), 1u); }), 2);
+  bool changed = true;
+  const auto read_text = [&] { EXPECT_EQ(fresh.view.read_text(t, changed), Scalar("other")); };
+  EXPECT_EQ(odd_steps(fresh.view, read_text), 4) << "a word, its bits, the word again, and the end";
+  EXPECT_FALSE(changed);
 }
 
 TEST(Snapshot, OfWhatWasNeverWrittenOrOnlyLaterSaysSo) {
