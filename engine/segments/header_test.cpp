@@ -1,6 +1,7 @@
 #include "engine/segments/header.h"
 
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -8,6 +9,8 @@
 #include <string>
 #include <thread>
 #include <vector>
+
+#include "engine/segments/test_kernel.h"
 
 namespace touchstone::engine {
 namespace {
@@ -116,6 +119,31 @@ TEST(SegmentHeader, SaysWhoMadeIt) {
   std::getline(stat, field, ')');
   for (int number = 3; number <= 22; ++number) stat >> field;
   EXPECT_EQ(std::to_string(header.creator_start_time), field);
+}
+
+/// A segment costs a few system calls, and none of them is for what this thread knows already.
+TEST(SegmentHeader, AsksOnceForWhatStaysTheSame) {
+  int opened = 0;
+  const auto count = [&](const Called&) -> std::optional<std::int64_t> {
+    ++opened;
+    return std::nullopt;
+  };
+  where_answered({SYS_openat}, count, [] {
+    for (int i = 0; i < 3; ++i) make_header({"session", ::getpid(), "frame"}, 1, 1);
+  });
+  EXPECT_EQ(opened, 2) << "the start time's file and the boot's";
+}
+
+/// Where there is no /proc nothing is known, which is nothing to guess.
+TEST(SegmentHeader, SaysNothingOfWhatItCannotKnow) {
+  SegmentHeader header;
+  where({{SYS_openat, ENOENT}, {SYS_newfstatat, ENOENT}}, [&] {
+    header = make_header({"session", ::getpid(), "frame"}, 1, 1);
+  });
+  EXPECT_EQ(header.creator_pid, ::getpid());
+  EXPECT_EQ(header.creator_start_time, 0u);
+  EXPECT_EQ(header.creator_pid_namespace, 0u);
+  EXPECT_EQ(header.boot_id[0], '\0');
 }
 
 /// In a container the owner may be the first process.

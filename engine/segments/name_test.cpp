@@ -81,10 +81,12 @@ TEST(SegmentName, EncodesExactlyTheBytesThatItMust) {
 }
 
 TEST(SegmentName, ParsesNoOtherSpelling) {
-  for (const char* name :
-       {"theus:s:7", "theus:s:7:", "theus::7:k", "theus:s::k", "theus:s:07:k", "theus:s:+7:k", "theus:s:-7:k",
-        "theus:s:99999999999:k", "theus:s:7:%2f", "theus:s:7:%41", "theus:s:7:%", "theus:s:7:%0",
-        "theus:s:7:a/b", "theus:s:7:~other", "theus_s_7_k", "xtheus:s:7:k"}) {
+  for (const char* name : {"theus:s:7",     "theus:s:7:",    "theus::7:k",    "theus:s::k",
+                           "theus:s:07:k",  "theus:s:+7:k",  "theus:s:-7:k",  "theus:s:99999999999:k",
+                           "theus:s:7x:k",  "theus:s:7 :k",  "theus:s:x7:k",  "theus:s::k:x",
+                           "theus:s:7:%g0", "theus:s:7:%0g", "theus:s:7:%2f", "theus:s:7:%41",
+                           "theus:s:7:%",   "theus:s:7:%0",  "theus:s:7:a/b", "theus:s:7:~other",
+                           "theus_s_7_k",   "xtheus:s:7:k"}) {
     EXPECT_FALSE(parse_name(name)) << name;
   }
 }

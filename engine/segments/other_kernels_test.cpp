@@ -225,7 +225,8 @@ TEST_F(OtherKernels, AWriteThatTakesAPartGoesOnWhereItStopped) {
 
 TEST(InterruptedCalls, ASessionIsWholeThoughItsDrawIsInterrupted) {
   int draws = 0;
-  const auto interrupt = [&](const Called&) -> std::optional<std::int64_t> {
+  const auto interrupt = [&](const Called& call) -> std::optional<std::int64_t> {
+    EXPECT_EQ(call.arguments[2], 0u) << "before there is entropy it waits";
     if (++draws == 1) return -EINTR;
     return std::nullopt;
   };

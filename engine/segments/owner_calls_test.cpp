@@ -42,6 +42,15 @@ TEST_F(OwnerCalls, AReplacementWhoseOtherNameIsTakenReplacesNothing) {
   remove(taken);
 }
 
+TEST_F(OwnerCalls, AReplacementOfWhatIsFreedMeanwhileIsNone) {
+  SegmentOwner owner = this->owner();
+  ASSERT_TRUE(owner.allocate("frame", bytes_of("old")));
+  const auto replaced = owner.replace("frame", 3, [&](auto) { EXPECT_TRUE(owner.free("frame")); });
+  ASSERT_FALSE(replaced);
+  EXPECT_EQ(replaced.error().code, SegmentErrc::vanished);
+  EXPECT_EQ(names(), std::vector<std::string>{control()});
+}
+
 TEST_F(OwnerCalls, AReplacementThatFailsLeavesTheOldOneAlone) {
   SegmentOwner owner = this->owner();
   const auto first = owner.allocate("frame", bytes_of("old"));

@@ -83,7 +83,33 @@ TEST_F(OwnerProcesses, AWorkerOpensNone) {
   become_worker();
   EXPECT_EQ(SegmentOwner::open(options()).error().code, SegmentErrc::worker_role);
   become_main();
-  EXPECT_TRUE(SegmentOwner::open(options()));
+  auto owner = SegmentOwner::open(options());
+  ASSERT_TRUE(owner);
+  ASSERT_TRUE(owner->allocate("frame", bytes_of("x")));
+  become_worker();
+  EXPECT_EQ(owner->allocate("other", bytes_of("x")).error().code, SegmentErrc::worker_role);
+  EXPECT_EQ(owner->replace("frame", bytes_of("x")).error().code, SegmentErrc::worker_role);
+  EXPECT_EQ(names().size(), 2u);
+  become_main();
+  EXPECT_TRUE(owner->allocate("other", bytes_of("x")));
+}
+
+/// In a new program, where nobody has become a main before: the opening makes one, and so a raw clone, which no handler tells that
+/// it is a child, is a worker.
+TEST(FreshProcess, WhoeverOpensAnOwnerIsTheMainOfIt) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  EXPECT_EXIT(
+      {
+        auto owner = SegmentOwner::open({.start_check = SegmentOwner::StartCheck::none});
+        const auto clone =
+            static_cast<pid_t>(::syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr));
+        if (clone == 0) ::_exit(process_role() == ProcessRole::worker ? 7 : 8);
+        int status = 0;
+        ::waitpid(clone, &status, 0);
+        const bool over = owner && owner->shutdown();
+        ::_exit(over && WIFEXITED(status) ? WEXITSTATUS(status) : 9);
+      },
+      testing::ExitedWithCode(7), "");
 }
 
 TEST_F(OwnerProcesses, AChildsCopyOwnsNothing) {

@@ -115,6 +115,9 @@ TEST_F(SegmentOwnerTest, AnOwnerThatIsAssignedEndsItsSessionAndTakesTheOther) {
       << "the first one lived when the second one looked";
   EXPECT_EQ(names().size(), 2u) << "one segment and its owner's lock";
   EXPECT_EQ(text_of(Attachment::attach(*kept, directory())->bytes()), "y");
+  SegmentOwner& itself = first;
+  first = std::move(itself);
+  EXPECT_EQ(first.segments(), std::vector<SegmentHandle>{*kept});
   EXPECT_TRUE(first.free("kept"));
   EXPECT_EQ(first.free("gone").error().code, SegmentErrc::not_found);
 }
@@ -135,6 +138,8 @@ TEST_F(SegmentOwnerTest, FreeTakesTheNameAndLeavesReadersTheMemory) {
 TEST_F(SegmentOwnerTest, RefusesKeysThatDoNotFit) {
   SegmentOwner owner = this->owner();
   EXPECT_EQ(owner.allocate("", bytes_of("")).error().code, SegmentErrc::bad_key);
+  EXPECT_EQ(owner.free("").error().code, SegmentErrc::bad_key);
+  EXPECT_EQ(owner.free(std::string(255, 'k')).error().code, SegmentErrc::name_too_long);
   EXPECT_EQ(owner.allocate(std::string(255, 'k'), bytes_of("")).error().code, SegmentErrc::name_too_long);
   EXPECT_EQ(owner.allocate("huge", SIZE_MAX, [](auto) {}).error().code, SegmentErrc::system);
 }
@@ -185,10 +190,23 @@ TEST_F(SegmentOwnerTest, NamesADirectoryThatIsAFile) {
 TEST_F(SegmentOwnerTest, NamesADirectoryThatIsNotThere) {
   auto options = this->options();
   options.directory = directory() + "/missing";
-  const auto opened = SegmentOwner::open(options);
-  ASSERT_FALSE(opened);
-  EXPECT_EQ(opened.error().code, SegmentErrc::bad_directory);
-  EXPECT_NE(opened.error().message.find("/missing"), std::string::npos);
+  for (const auto check : {SegmentOwner::StartCheck::all_sessions, SegmentOwner::StartCheck::none}) {
+    options.start_check = check;
+    const auto opened = SegmentOwner::open(options);
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().code, SegmentErrc::bad_directory);
+    EXPECT_NE(opened.error().message.find("/missing"), std::string::npos);
+  }
+}
+
+TEST_F(SegmentOwnerTest, DrawsASessionWhenItIsGivenNone) {
+  auto options = this->options();
+  options.session = "";
+  const auto one = SegmentOwner::open(options), other = SegmentOwner::open(options);
+  ASSERT_TRUE(one) << describe(one.error());
+  ASSERT_TRUE(other) << describe(other.error());
+  EXPECT_EQ(one->session().size(), 32u);
+  EXPECT_NE(one->session(), other->session());
 }
 
 TEST_F(SegmentOwnerTest, IsAloneWithItsSessionAndPid) {

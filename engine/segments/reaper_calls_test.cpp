@@ -193,10 +193,12 @@ TEST_F(ReaperCalls, WhatIsGoneByThenIsNoFailure) {
     put(name(1, "a"), "12");
     put(name(1, "b"), "345");
     where_answered(calls, before_call_of(at, [&] { remove(gone); }), [&] {
-      const ReapReport report = reap_all();
+      const ReapReport report = reap({.directory = directory(), .list_segments = true});
       ASSERT_EQ(report.groups.size(), 1u);
       EXPECT_EQ(report.groups[0].verdict, ReapVerdict::removed) << report.groups[0].why;
       EXPECT_EQ(report.groups[0].removed, names);
+      for (const ReapedSegment& segment : report.groups[0].segments)
+        EXPECT_EQ(segment.verdict, ReapVerdict::removed) << segment.why;
       EXPECT_EQ(report.removed_names, names);
     });
     EXPECT_TRUE(this->names().empty());

@@ -275,6 +275,7 @@ TEST_F(WorkerNurseryTest, ABirthIsAwaitedBeforeForksAreKeptOut) {
   const auto look = [&](const Called& call) -> Result {
     pollfd ready{static_cast<int>(call.arguments[0]), POLLIN, 0};
     there = ::poll(&ready, 1, 0) == 1;
+    EXPECT_EQ(call.at<msghdr>(call.arguments[1]).msg_iovlen, 1u);
     return std::nullopt;
   };
   where_answered({SYS_recvmsg}, look, [&] { expect_alive(*nursery); });

@@ -189,9 +189,11 @@ TEST_F(WorkerPoolAccounts, ADeadWorkersDescriptorIsFreeForTheNextOne) {
     if (!others.back().is_open()) break;
   }
   const auto died = run(*pool, "die");
+  const auto idle = pool->idle_workers();
   const auto alive = run(*pool, "pid");
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
   EXPECT_EQ(died.error().code, SegmentErrc::worker_died);
+  EXPECT_EQ(idle.size(), 1u) << "born before the job's end was told";
   EXPECT_TRUE(alive) << describe(alive.error());
 }
 
