@@ -40,7 +40,7 @@ class Run {
  public:
   explicit Run(const Scenario& scenario)
       : scenario_(scenario),
-        store_(scenario.engine),
+        store_(with_sink(scenario.engine)),
         history_(scenario.workers.size()),
         tallies_(scenario.workers.size()) {
     if (scenario.initial.empty()) return;
@@ -98,6 +98,14 @@ class Run {
   }
 
  private:
+  /// Effects arrive on the thread of whoever caused them.
+  engine::StoreOptions with_sink(engine::StoreOptions options) {
+    options.sink = [this](const engine::Effect& effect) {
+      ++tallies_[static_cast<std::size_t>(effect.payload.integer())].effects;
+    };
+    return options;
+  }
+
   typename P::thread start(std::size_t index) {
     const auto work = [this, index] {
       ScenarioRunner<P>(scenario_, store_, history_, index, tallies_[index]).run();

@@ -7,7 +7,7 @@
 //   if (!tally.broken.empty()) ...
 //
 // Checked here, cited by number of the engine's own headers: E1 (which conflict earns the ticket, and how many an execute() meets), E4
-// and B10 (bounds), E5 (no ticket is left when an execute() has ended), B1 (a retry waits at least its base), T1 (a holder is neither
+// and B10 (bounds), E5 (no ticket is left when an execute() has ended), E6 (its effects are those of its commit), B1 (a retry waits at least its base), T1 (a holder is neither
 // Busy nor in conflict), and that one snapshot says the same twice.
 //
 // Thread safety: each belongs to the thread of its worker.
@@ -32,6 +32,8 @@ struct ScenarioTally {
   std::vector<engine::Version> versions;
   std::map<std::string, std::int64_t> added;
   ScenarioCounts most;
+  std::uint64_t commits = 0;  // of execute()
+  std::uint64_t effects = 0;  // that reached the sink: each body emits one
   int more_closings = 0;  // of an execute(), than its bound without leases of others; with its own expiries
   std::string broken;     // the first that was
   bool ended = false;     // its thread did not crash
@@ -111,9 +113,10 @@ class ScenarioRunner {
 
   void add(const ScenarioOperation& operation) {
     const engine::Contract contract{.inputs = operation.paths, .outputs = operation.paths};
-    const auto process = store_.process("add", contract, [&operation](auto& context) {
+    const auto process = store_.process("add", contract, [this, &operation](auto& context) {
       for (const std::string& path : operation.paths) context.set(path, counter_of(context.read(path)) + 1);
       if (operation.think != engine::Duration::zero()) P::sleep_until(P::now() + operation.think);
+      context.emit("added", static_cast<std::int64_t>(index_));
       if (operation.throws) throw BodyThrew("as the scenario says");
     });
     model::Execute body;
@@ -136,6 +139,9 @@ class ScenarioRunner {
     }
     answer(recorded, result ? to_model(*result) : model::StoreResponse(model::GaveUp{}));
     tally_.require(worker_.ticket() == TicketStatus::none, "a ticket is left when an execute() has ended");
+    if (result && result->committed()) ++tally_.commits;
+    tally_.require(tally_.effects == tally_.commits,
+                   "the effects of an execute() are not those of its commit");
     if (result) {
       ended(operation, *result, conflicts_left);
     } else {
