@@ -446,6 +446,8 @@ TEST(Writes, AreSeenAtAnyDepthAmongWhatIsThere) {
     EXPECT_EQ(context.read("e.q.p"), Value(5));
     EXPECT_EQ(context.read("e.q.p.below"), std::nullopt);
     EXPECT_EQ(context.read("e.q.absent"), std::nullopt);
+    context.set("e", Composite{{"x", 1}, {"hollow", Composite{{"inner", Composite{}}}}});
+    EXPECT_EQ(to_text(*context.read("e")), "{x: 1}") << "what holds nothing is not there";
     context.set("d.y", 6);
     EXPECT_EQ(context.read("d.y.below"), std::nullopt) << "below a scalar there is nothing";
   });
