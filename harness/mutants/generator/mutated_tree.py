@@ -252,7 +252,7 @@ class MutatedTree:
     @staticmethod
     def _judged(status, late, output, seconds):
         run = Run(seconds=seconds, output=output)
-        if status == 0 and not late:
+        if status == 0 and not late and "[  PASSED  ]" in output:  # a mutant that ends the process has passed nothing
             return run
         started = re.findall(r"^\[ RUN      \] (\S+)", output, re.M)
         failed = re.search(r"^\[  FAILED  \] ([^\s,]+)", output, re.M)
