@@ -245,6 +245,7 @@ class Scheduler {
   std::uint64_t execute_update(Operation& op);
   std::uint64_t execute_compare_exchange(Operation& op);
   std::uint64_t execute_wait(Operation& op);
+  std::size_t choose_stale_end(const Operation& op);
   void execute_notify(Operation& op);
   void execute_join(Operation& op);
   void killed();

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "harness/explore/scheduler.h"
 
@@ -261,20 +262,40 @@ std::uint64_t Scheduler::execute_compare_exchange(Operation& op) {
   return before;
 }
 
+/// Which older value that would end the wait its thread sees; 0: it sees the newest, whatever that is. An older one that would not end it
+/// sends nobody to sleep: the kernel compares it with the newest.
+std::size_t Scheduler::choose_stale_end(const Operation& op) {
+  const Object& object = *op.object;
+  const std::size_t readable = weak_.readable(object.slot, on_cpu_, tasks_[on_cpu_]->clock, op.order);
+  std::array<std::size_t, WeakMemory::kHistory> ending{};
+  std::size_t choices = 1;
+  for (std::size_t age = 1; age < readable; ++age)
+    if (op.satisfied(op.predicate, weak_.value(object.slot, age))) ending[choices++] = age;
+  return ending[choose(Choice::read, choices, 0)];
+}
+
 std::uint64_t Scheduler::execute_wait(Operation& op) {
   Object& object = *op.object;
   Task& me = *tasks_[on_cpu_];
   me.woken_by = 0;
   while (true) {
     ObjectState& state = states_[object.slot];
-    op.success = op.satisfied(op.predicate, object.value);
+    const std::size_t age = settings_->weak_memory ? choose_stale_end(op) : 0;
+    const std::uint64_t value = age != 0 ? weak_.value(object.slot, age) : object.value;
+    op.success = op.satisfied(op.predicate, value);
     op.expected = op.success ? 1 : 0;  // for the event
     if (settings_->note_await_candidates) note_candidates(op, static_cast<std::int32_t>(events_.size()));
     if (op.success || now_ >= op.deadline) {
-      acquire(state, op.order);
-      if (settings_->weak_memory) weak_.read(object.slot, 0, on_cpu_, me.clock, op.order);
-      record(op, Access::read, object.value, object.value).peer = me.woken_by;
-      return object.value;
+      if (settings_->weak_memory) {
+        const Clock& learnt = weak_.read(object.slot, age, on_cpu_, me.clock, op.order);
+        if (acquires(op.order)) me.clock.join(learnt, threads_);
+      } else {
+        acquire(state, op.order);
+      }
+      Event& event = record(op, Access::read, value, value);
+      event.peer = me.woken_by;
+      event.stale = age != 0;
+      return value;
     }
     record(op, Access::park, object.value, object.value).peer = me.woken_by;
     me.parked = true;

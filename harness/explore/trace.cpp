@@ -207,7 +207,8 @@ std::uint64_t TraceHasher::graph_hash(const Scheduler& scheduler) {
     std::vector<std::uint64_t>& stores = stores_[event.slot];
     if (stores.empty()) stores.push_back(event.object);  // the initial value
     const bool chooses = event.kind == Kind::load || event.kind == Kind::await;
-    thread = mix(thread, chooses ? stores[event.expected] : stores.back());
+    const bool ended_stale = event.kind == Kind::wait && event.stale;
+    thread = mix(thread, chooses ? stores[event.expected] : ended_stale ? event.before : stores.back());
     if (event.access == Access::write) stores.push_back(thread);
   }
   std::uint64_t total = 0;

@@ -15,7 +15,8 @@
 //
 // What this leaves out: modification order is execution order; load buffering (C++ allows it, no compiler
 // does it here); an S that does not go with what happens before (C++20 allows some, POWER does it); a failed
-// compare-exchange reads the newest store; stores older than kHistory. Belongs to one scheduler.
+// compare-exchange reads the newest store; of older stores a wait sees only those that would end it; stores older than
+// kHistory. Belongs to one scheduler.
 
 #include <array>
 #include <atomic>

@@ -69,6 +69,34 @@ TEST(WeakMemoryCalls, ATurnThatIsOverIsWaitedForByNobody) {
   }
 }
 
+// Danger: a worker takes the turn that it had for its own although somebody else has ended it, and is told that it holds. As above: who
+// finds the lease run out, ends it and commits, asks another store for its version.
+TEST(WeakMemoryCalls, ATurnThatWasEndedIsNotHeld) {
+  EXPECT_TRUE(holds([] {
+    Store<P> store({.backoff = false, .ticket_threshold = 1}), elsewhere({.ticket = false});
+    store.compare_and_swap(0, WriteSet{}.set("x", 1));
+    auto holder = store.worker();
+    store.compare_and_swap(0, WriteSet{}.set("x", 2), &holder);  // a conflict, which earns the turn
+    require(holder.ticket() == TicketStatus::holding, "nobody is before it");
+    P::sleep_until(P::now() + std::chrono::hours(1));
+    Version seen = 0;
+    TicketStatus told{}, had{};
+    P::thread a([&] {
+      store.compare_and_swap(1, WriteSet{}.set("x", 3));
+      seen = elsewhere.version();
+    });
+    P::thread b([&] {
+      elsewhere.compare_and_swap(0, WriteSet{}.set("x", 1));
+      told = store.await_turn(holder);
+      had = holder.ticket();
+    });
+    a.join();
+    b.join();
+    require(told == TicketStatus::holding, "in its turn, or in another one");
+    require(seen == 1 || had == TicketStatus::holding, "the one before was over");
+  }));
+}
+
 // Danger: a snapshot that is open is not counted, or one that is closed still makes commits keep what they replace (reclaim.h: while none
 // is open nothing is kept). Who opens or closes it asks another store for its version, as above.
 TEST(WeakMemoryCalls, ASnapshotCountsFromItsOpeningToItsEnd) {

@@ -99,6 +99,29 @@ TEST(WeakMemoryModel, LetsBothMissTheOtherUnlessAllFourAreSeqCst) {
   EXPECT_EQ(both_look(kOne, kOne, kRelease), (Results{0, 1, 2, 3}));
 }
 
+// A wait for 1 in a word that another thread sets to 0: whether it ended, and whether that thread saw the waiting one come.
+TEST(WeakMemoryModel, EndsAWaitByAValueThatIsOver) {
+  const auto waited = [](Order stored) {
+    return results_of([=] {
+      Word word{1}, come{0};
+      int seen = 0, ended = 0;
+      together(
+          [&] {
+            word.store(0, stored);
+            seen = come.load();
+          },
+          [&] {
+            come.store(1);
+            const auto is_one = [](int value) { return value == 1; };
+            ended = P::wait_until(word, is_one, P::now()).has_value() ? 1 : 0;
+          });
+      return seen + 2 * ended;
+    });
+  };
+  EXPECT_EQ(waited(kOne), (Results{0, 1, 3}));
+  EXPECT_EQ(waited(kRelease), (Results{0, 1, 2, 3}));
+}
+
 /// A thread stores data, locks a word and marks it; another one sees the mark and looks at the data: as passed_on.
 Results locked_between(Order locked, Order marked) {
   return results_of([=] {
