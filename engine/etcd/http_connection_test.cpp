@@ -82,6 +82,19 @@ TEST_F(HttpConnectionTest, AsksAgainOverTheSameConnection) {
   EXPECT_EQ(second.body, "second");
 }
 
+TEST_F(HttpConnectionTest, TheOneThatIsAssignedGoesOnWithTheConnection) {
+  serve({[](Tcp::socket& socket) {
+    for (const char* body : {"first", "second"}) {
+      read_request(socket);
+      answer(socket, body);
+    }
+  }});
+  HttpConnection before = connection(), after = connection();
+  EXPECT_EQ(before.post("/path", "ask").body, "first");
+  after = std::move(before);
+  EXPECT_EQ(after.post("/path", "ask").body, "second");
+}
+
 TEST_F(HttpConnectionTest, NothingWasSentWhereNobodyListens) {
   HttpConnection connection = this->connection();
   acceptor_.close();
