@@ -224,6 +224,15 @@ TEST(ForkGuard, AForkWaitsForStepsThatItMustNotSplit) {
   EXPECT_EQ(seen, 0);
 }
 
+/// The list of what a child closes has one writer at a time.
+TEST(ForkGuard, AClosingWaitsForAnOpening) {
+  GuardedDescriptor closing = open_null();
+  GuardedDescriptor opened;
+  EXPECT_FALSE(comes_back_within(
+      SYS_openat, [&] { opened = open_null(); }, [&] { closing.close(); }));
+  EXPECT_GE(opened.get(), 0);
+}
+
 /// In the child the number may have been given to another file before the inherited object dies.
 TEST(ForkGuard, AnInheritedDescriptorClosesNothingOfTheChild) {
   GuardedDescriptor guarded = open_null();

@@ -186,6 +186,31 @@ TEST_F(OwnerCalls, ALockWhoseNameIsAnothersByThenIsNotTheLock) {
   }
 }
 
+/// The owner's list and the names in the directory change together: whoever looks in the middle waits.
+TEST_F(OwnerCalls, NobodySeesANameThatTheListDoesNotKnowYet) {
+  SegmentOwner owner = this->owner();
+  ASSERT_TRUE(owner.allocate("other", bytes_of("x")));
+  int made = 0;
+  const std::function<void()> steps[] = {
+      [&] { EXPECT_GE(owner.segments().size(), 1u); },
+      [&] { EXPECT_TRUE(owner.audit()); },
+      [&] { EXPECT_FALSE(owner.free("never")); },
+      [&] { EXPECT_EQ(owner.allocate("other", bytes_of("x")).error().code, SegmentErrc::name_taken); },
+  };
+  for (const auto& step : steps) {
+    const std::string key = "key" + std::to_string(++made);
+    EXPECT_FALSE(comes_back_within(
+        SYS_linkat, [&] { EXPECT_TRUE(owner.allocate(key, bytes_of("x"))); }, step))
+        << made;
+    EXPECT_FALSE(comes_back_within(
+        SYS_renameat, [&] { EXPECT_TRUE(owner.replace(key, bytes_of("y"))); }, step))
+        << made;
+    EXPECT_FALSE(comes_back_within(
+        SYS_unlinkat, [&] { EXPECT_TRUE(owner.free(key)); }, step))
+        << made;
+  }
+}
+
 TEST_F(OwnerCalls, WithoutADescriptorThereIsNoLock) {
   const auto directory = SegmentDirectory::open(this->directory());
   where({{SYS_openat, EMFILE}}, [&] {

@@ -157,4 +157,26 @@ inline void where_answered(const std::vector<long>& calls, const Answer& answer,
   EXPECT_FALSE(failed) << "no seccomp filter with a listener";
 }
 
+/// Whether `other`, on a thread of its own, comes back while a `call` of `body` waits for its answer.
+inline bool comes_back_within(long call, const std::function<void()>& body,
+                              const std::function<void()>& other) {
+  std::atomic<bool> back{false};
+  bool seen = false;
+  std::thread thread;
+  const auto let_the_other_go = [&](const Called&) -> std::optional<std::int64_t> {
+    if (thread.joinable()) return std::nullopt;
+    thread = std::thread([&] {
+      other();
+      back = true;
+    });
+    for (int i = 0; i < 20 && !back; ++i) ::usleep(1'000);
+    seen = back;
+    return std::nullopt;
+  };
+  where_answered({call}, let_the_other_go, body);
+  EXPECT_TRUE(thread.joinable()) << "there was no such call";
+  if (thread.joinable()) thread.join();
+  return seen;
+}
+
 }  // namespace touchstone::engine

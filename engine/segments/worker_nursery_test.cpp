@@ -283,6 +283,13 @@ TEST_F(WorkerNurseryTest, ABirthIsAwaitedBeforeForksAreKeptOut) {
   EXPECT_TRUE(there);
 }
 
+TEST_F(WorkerNurseryTest, OneBirthIsOverBeforeTheNextBegins) {
+  auto nursery = open();
+  ASSERT_TRUE(nursery) << describe(nursery.error());
+  EXPECT_FALSE(comes_back_within(
+      SYS_sendto, [&] { EXPECT_TRUE(nursery->bear()); }, [&] { EXPECT_TRUE(nursery->bear()); }));
+}
+
 TEST_F(WorkerNurseryTest, AWorkersDescriptorMayBeZero) {
   auto nursery = open();
   ASSERT_TRUE(nursery) << describe(nursery.error());
