@@ -73,8 +73,8 @@ void print_table(const ReapReport& report, bool dry_run) {
                      : "removed " + counted(report.removed_names, "name"),
              counted(dry_run ? would.bytes : report.removed_bytes, "byte"));
   if (report.unparsable_names > 0)
-    fmt::print("{} with \"theus:\" in front that names no segment: left alone\n",
-               counted(report.unparsable_names, "more name", "more names"));
+    fmt::print("{} with \"theus:\", and of no segment: left alone\n",
+               counted(report.unparsable_names, "more name begins", "more names begin"));
 }
 
 nlohmann::json to_json(const ReapedGroup& group) {

@@ -71,7 +71,7 @@ TEST_F(ReapCommand, ADryRunSaysWhatItWouldRemoveAndNamesThatAreNoSegmentsAreCoun
   put("theus:no-pid");
   const Output output = touchstone("reap --dry-run " + here());
   EXPECT_NE(output.text.find("would remove 1 segment, 5 bytes"), std::string::npos) << output.text;
-  EXPECT_NE(output.text.find("1 more begin with \"theus:\""), std::string::npos) << output.text;
+  EXPECT_NE(output.text.find("1 more name begins with \"theus:\""), std::string::npos) << output.text;
   EXPECT_EQ(touchstone("reap " + here()).status, 0);
   EXPECT_EQ(names(), std::vector<std::string>{"theus:no-pid"}) << "what is no segment's name is not ours";
   remove("theus:no-pid");
