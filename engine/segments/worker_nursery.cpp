@@ -82,7 +82,8 @@ bool send_worker(int socket, int worker_socket, pid_t pid) {
   return ::sendmsg(socket, &message, MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof pid);
 }
 
-/// -1 with errno: ECHILD when nothing came, the nursery's own errno when it could not bear.
+/// -1 with errno: ECHILD when nothing came, the nursery's own errno when it could not bear, EMFILE when it could and there is no
+/// descriptor here for the worker's socket: the kernel drops it then, and with it the worker ends.
 int receive_worker(int socket, pid_t& pid) {
   iovec payload{&pid, sizeof pid};
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
@@ -96,7 +97,7 @@ int receive_worker(int socket, pid_t& pid) {
   if (got <= 0) return -1;
   const cmsghdr* const header = CMSG_FIRSTHDR(&message);
   if (header == nullptr) {
-    errno = -pid;
+    errno = pid > 0 ? EMFILE : -pid;
     return -1;
   }
   int fd = -1;

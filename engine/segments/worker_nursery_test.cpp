@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -305,6 +306,23 @@ TEST_F(WorkerNurseryTest, AWorkersDescriptorMayBeZero) {
   }
   ASSERT_EQ(::dup2(standard_input, 0), 0);
   ::close(standard_input);
+}
+
+TEST_F(WorkerNurseryTest, AMainWithoutAFreeDescriptorIsToldSo) {
+  auto nursery = open();
+  ASSERT_TRUE(nursery) << describe(nursery.error());
+  const int next = ::fcntl(0, F_DUPFD_CLOEXEC, 0);
+  ::close(next);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{static_cast<rlim_t>(next), before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const auto worker = nursery->bear();
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  ASSERT_FALSE(worker);
+  EXPECT_EQ(worker.error().code, SegmentErrc::descriptor_limit) << describe(worker.error());
+  EXPECT_EQ(worker.error().system_error, EMFILE);
+  expect_alive(*nursery);
 }
 
 TEST_F(WorkerNurseryTest, AWorkerThatIsGoneNeverGotTheJob) {

@@ -153,6 +153,15 @@ void ChildProcess::signal(int number) {
   if (!ended_) ::kill(-pid_, number);
 }
 
+void ChildProcess::pause() {
+  const std::lock_guard lock(mutex_);
+  if (ended_) return;
+  ::kill(-pid_, SIGSTOP);
+  siginfo_t seen{};
+  while (::waitid(P_PID, static_cast<id_t>(pid_), &seen, WSTOPPED | WNOWAIT) != 0 && errno == EINTR) {
+  }
+}
+
 std::string ChildProcess::end(std::chrono::milliseconds patience) {
   const std::lock_guard lock(mutex_);
   if (ended_) return *ended_;

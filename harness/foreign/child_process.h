@@ -47,6 +47,9 @@ class ChildProcess {
   void close_input();
   void signal(int number);
 
+  /// Stops it and its group, and waits until no thread of it runs any more: the signal alone only says that it shall stop.
+  void pause();
+
   /// Waits for its end, and kills it when it does not come. How it ended; the same again when it is called again.
   std::string end(std::chrono::milliseconds patience);
 

@@ -56,7 +56,7 @@ void ServerProcess::stop() {
 }
 
 void ServerProcess::pause() {
-  child_->signal(SIGSTOP);
+  child_->pause();
 }
 
 void ServerProcess::resume() {
