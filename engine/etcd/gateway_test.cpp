@@ -37,6 +37,9 @@ TEST(EtcdGateway, AsksForATransactionAsEtcdsGatewayReadsIt) {
   const Json a = to_base64("a"), b = to_base64("b"), k = to_base64("k"), v = to_base64("v");
   ASSERT_EQ(server.requests().size(), 1u);
   EXPECT_EQ(server.requests()[0].path, "/v3/kv/txn");
+  EXPECT_EQ(server.requests()[0].host, "127.0.0.1");
+  EXPECT_EQ(server.requests()[0].type, "application/json");
+  EXPECT_EQ(server.requests()[0].version, 11u);
   EXPECT_EQ(
       Json::parse(server.requests()[0].body),
       (Json{{"compare",
@@ -115,8 +118,11 @@ TEST(EtcdGateway, AsksAgainWhatOnlyReads) {
 
 /// G2.
 TEST(EtcdGateway, SendsOnceWhatMayWriteAndSaysThatItMayHaveBeenDone) {
-  for (const ScriptedServer::Answer& answer :
-       {ScriptedServer::Answer{.drop = true}, failure(14), failure(4), {.body = "[]", .status = 500}}) {
+  for (const ScriptedServer::Answer& answer : {ScriptedServer::Answer{.drop = true},
+                                               failure(14),
+                                               failure(4),
+                                               {.body = "[]", .status = 500},
+                                               {.body = "{}", .status = 503}}) {
     ScriptedServer server({answer});
     EtcdGateway gateway(at(server));
     try {
@@ -157,6 +163,52 @@ TEST(EtcdGateway, GoesOnToTheNextEndpointAndStaysThere) {
   }
 }
 
+TEST(EtcdGateway, TriesEachEndpointBeforeItComesRoundToTheFirst) {
+  for (const ScriptedServer::Answer& answer : {ScriptedServer::Answer{.drop = true}, failure(14)}) {
+    ScriptedServer first({answer, kNothing}), second({answer}), third({answer});
+    EtcdOptions options = at(first);
+    options.endpoints.push_back({"127.0.0.1", second.port()});
+    options.endpoints.push_back({"127.0.0.1", third.port()});
+    EtcdGateway(options).read({});
+    EXPECT_EQ(first.requests().size(), 2u);
+    EXPECT_EQ(second.requests().size(), 1u);
+    EXPECT_EQ(third.requests().size(), 1u);
+  }
+}
+
+TEST(EtcdGateway, StaysWithAnEndpointThatRefuses) {
+  ScriptedServer first({failure(11), kNothing}), second({kNothing});
+  EtcdOptions options = at(first);
+  options.endpoints.push_back({"127.0.0.1", second.port()});
+  EtcdGateway gateway(options);
+  EXPECT_THROW(gateway.run({}), EtcdFailure);
+  gateway.run({});
+  EXPECT_EQ(first.requests().size(), 2u);
+  EtcdGateway({.endpoints = {options.endpoints[1]}}).run({});  // so that its script is over, too
+  EXPECT_EQ(second.requests().size(), 1u);
+}
+
+/// At least twenty milliseconds lie between two questions, however long these take.
+TEST(EtcdGateway, DoesNotHammerAnEtcdThatIsAway) {
+  ScriptedServer server({kNothing});
+  EtcdGateway gateway(at(server, milliseconds(200)));
+  gateway.run({});
+  server.requests();
+  EXPECT_THROW(gateway.read({get({"k"})}), EtcdUnreachable);
+  EXPECT_GT(gateway.requests(), 2u);
+  EXPECT_LE(gateway.requests(), 1u + 1u + 200u / 20u);
+}
+
+TEST(EtcdGateway, AsksWhereAnEtcdUsuallyListens) {
+  EXPECT_EQ(EtcdEndpoint{.host = "10.0.0.1"}.port, 2379);
+  const EtcdOptions options;
+  ASSERT_EQ(options.endpoints.size(), 1u);
+  EXPECT_EQ(options.endpoints[0].host, "127.0.0.1");
+  EXPECT_EQ(options.endpoints[0].port, 2379);
+  EXPECT_EQ(options.request_timeout, std::chrono::seconds(2));
+  EXPECT_EQ(options.patience, std::chrono::seconds(10));
+}
+
 TEST(EtcdGateway, ComesRoundToTheFirstEndpointAgain) {
   ScriptedServer first({failure(14), kNothing}), second({failure(14)});
   EtcdOptions options = at(first);
@@ -184,7 +236,7 @@ TEST(EtcdGateway, PassesOnWhatEtcdRefuses) {
 
 TEST(EtcdGateway, GrantsAndEndsLeases) {
   ScriptedServer server({{.body = R"({"header":{},"ID":"77","TTL":"5"})"},
-                         {.body = R"({"result":{"header":{},"ID":"77","TTL":"5"}})"},
+                         {.body = R"({"result":{"header":{},"ID":"77","TTL":"1"}})"},
                          {.body = R"({"result":{"header":{},"ID":"77"}})"},
                          {.body = R"({"ID":"77","TTL":"3"})"},
                          {.body = R"({"ID":"77"})"},

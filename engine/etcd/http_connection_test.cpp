@@ -10,6 +10,7 @@
 #include <boost/asio/write.hpp>
 #include <functional>
 #include <future>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -138,6 +139,68 @@ TEST_F(HttpConnectionTest, AConnectionThatWasClosedMeanwhileIsMadeAgain) {
   EXPECT_EQ(connection.post("/path", "ask").body, "first");
   closed.get_future().wait();
   EXPECT_EQ(connection.post("/path", "ask").body, "second");
+}
+
+/// A reset, which a server's end may send in place of a close.
+TEST_F(HttpConnectionTest, AConnectionThatWasResetMeanwhileIsMadeAgain) {
+  std::promise<void> reset;
+  serve({[&](Tcp::socket& socket) {
+           read_request(socket);
+           answer(socket, "first");
+           socket.set_option(asio::socket_base::linger(true, 0));
+           socket.close();
+           reset.set_value();
+         },
+         [](Tcp::socket& socket) {
+           read_request(socket);
+           answer(socket, "second");
+         }});
+  HttpConnection connection = this->connection();
+  EXPECT_EQ(connection.post("/path", "ask").body, "first");
+  reset.get_future().wait();
+  EXPECT_EQ(connection.post("/path", "ask").body, "second");
+}
+
+/// The first connection stays open until the second one is used: it is not asked again all the same.
+TEST_F(HttpConnectionTest, AConnectionThatIsToBeClosedIsNotAskedAgain) {
+  std::optional<Tcp::socket> kept;
+  serve({[&](Tcp::socket& socket) {
+           read_request(socket);
+           asio::write(socket,
+                       asio::buffer(std::string(
+                           "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nfirst")));
+           kept = std::move(socket);
+         },
+         [](Tcp::socket& socket) {
+           read_request(socket);
+           answer(socket, "second");
+         }});
+  HttpConnection connection = this->connection();
+  EXPECT_EQ(connection.post("/path", "ask").body, "first");
+  EXPECT_EQ(connection.post("/path", "ask").body, "second");
+}
+
+/// What follows on such a connection could be the rest of anything.
+TEST_F(HttpConnectionTest, AConnectionThatAnsweredNonsenseIsNotAskedAgain) {
+  std::optional<Tcp::socket> kept;
+  serve({[&](Tcp::socket& socket) {
+           read_request(socket);
+           asio::write(socket, asio::buffer(std::string("no HTTP at all\r\n\r\n")));
+           kept = std::move(socket);
+         },
+         [](Tcp::socket& socket) {
+           read_request(socket);
+           answer(socket, "second");
+         }});
+  HttpConnection connection = this->connection();
+  EXPECT_TRUE(sent_but_failed(connection));
+  EXPECT_EQ(connection.post("/path", "ask").body, "second");
+}
+
+TEST_F(HttpConnectionTest, WhatIsNoAddressIsNotConnectedTo) {
+  HttpConnection connection("localhost", acceptor_.local_endpoint().port(),
+                            std::chrono::milliseconds(10'000));
+  EXPECT_FALSE(sent_but_failed(connection));
 }
 
 }  // namespace

@@ -139,6 +139,8 @@ TEST(EtcdPlan, SaysWhatIsWrongWithAName) {
       std::get<Rejected>(plan_of(WriteSet{}.set("a", Composite{{"b", Composite{{"x.y", 1}}}})));
   EXPECT_EQ(refused.code, ErrorCode::bad_path);
   EXPECT_EQ(refused.what, "a composite's name is empty or has a dot: \"x.y\" below a.b");
+  EXPECT_EQ(std::get<Rejected>(plan_of(WriteSet{}.set("a", Composite{{"", 1}}))).what,
+            "a composite's name is empty or has a dot: \"\" below a");
   const auto too_long = plan_of(WriteSet{}.set("a", Composite{{std::string(kMaxPathBytes - 1, 'n'), 1}}));
   EXPECT_EQ(std::get<Rejected>(too_long).code, ErrorCode::bad_path);
   EXPECT_TRUE(std::holds_alternative<EtcdPlan>(

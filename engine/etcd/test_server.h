@@ -29,6 +29,9 @@ class ScriptedServer {
   struct Request {
     std::string path;
     std::string body;
+    std::string host;
+    std::string type;      ///< of the body
+    unsigned version = 0;  ///< of HTTP, 11 is 1.1
   };
 
   explicit ScriptedServer(std::vector<Answer> script)
@@ -61,7 +64,9 @@ class ScriptedServer {
         buffer.clear();
         http::read(socket, buffer, request);
       }
-      requests_.push_back({std::string(request.target()), request.body()});
+      requests_.push_back({std::string(request.target()), request.body(),
+                           std::string(request[http::field::host]),
+                           std::string(request[http::field::content_type]), request.version()});
       if (answer.drop) {
         socket.close();
         socket = Tcp::socket(context_);
