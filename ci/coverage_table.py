@@ -11,7 +11,6 @@ import sys
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-
 ETCD = 'engine/etcd/'
 
 

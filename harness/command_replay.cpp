@@ -343,8 +343,7 @@ void add_replay_command(CLI::App& app, int& exit_status) {
   command->allow_extras();
   command->footer(
       "LINE is what follows `replay: ` in any failure, quoted or not; or a file or the standard input in "
-      "which "
-      "there is one: a CI job's log; or an artifact directory.");
+      "which there is one: a CI job's log; or an artifact directory.");
   command->callback(
       [arguments, command, &exit_status] { exit_status = run(command->remaining(), *arguments); });
 }

@@ -7,7 +7,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -23,6 +22,7 @@
 #include "engine/segments/owner_lock.h"
 #include "engine/segments/protections.h"
 #include "engine/segments/reaper.h"
+#include "engine/segments/test_descriptor_limit.h"
 #include "engine/segments/test_directory.h"
 #include "engine/segments/test_kernel.h"
 #include "engine/segments/unpublished.h"
@@ -275,17 +275,15 @@ TEST_F(FailedCalls, ANurseryThatCannotBearSaysWhyAndLivesOn) {
   auto born = nursery();
   ASSERT_TRUE(born) << describe(born.error());
   ASSERT_GT(born->pid(), 0);
-  rlimit before{};
-  ASSERT_EQ(::prlimit(born->pid(), RLIMIT_NOFILE, nullptr, &before), 0);
-  const rlimit none{0, before.rlim_max};
-  ASSERT_EQ(::prlimit(born->pid(), RLIMIT_NOFILE, &none, nullptr), 0);
-  for (int i = 0; i < 2; ++i) {
-    const auto worker = born->bear();
-    ASSERT_FALSE(worker);
-    EXPECT_EQ(worker.error().code, SegmentErrc::descriptor_limit);
-    EXPECT_EQ(worker.error().system_error, EMFILE);
+  {
+    const DescriptorLimit none(0, born->pid());
+    for (int i = 0; i < 2; ++i) {
+      const auto worker = born->bear();
+      ASSERT_FALSE(worker);
+      EXPECT_EQ(worker.error().code, SegmentErrc::descriptor_limit);
+      EXPECT_EQ(worker.error().system_error, EMFILE);
+    }
   }
-  ASSERT_EQ(::prlimit(born->pid(), RLIMIT_NOFILE, &before, nullptr), 0);
   EXPECT_TRUE(born->bear());
 }
 

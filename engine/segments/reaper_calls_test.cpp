@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -16,29 +15,12 @@
 
 #include "engine/segments/owner_lock.h"
 #include "engine/segments/reaper.h"
+#include "engine/segments/test_descriptor_limit.h"
 #include "engine/segments/test_directory.h"
 #include "engine/segments/test_kernel.h"
 
 namespace touchstone::engine {
 namespace {
-
-/// The limit of descriptors, for a moment.
-class DescriptorLimit {
- public:
-  explicit DescriptorLimit(rlim_t most) {
-    // UndefinedBehaviorSanitizer opens a pipe when it meets a type of object for the first time, and takes a failure for a wrong object.
-    EXPECT_FALSE(describe(system_failure("before there is no pipe", EMFILE)).empty());
-    EXPECT_EQ(::getrlimit(RLIMIT_NOFILE, &before_), 0);
-    const rlimit few{most, before_.rlim_max};
-    EXPECT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
-  }
-  ~DescriptorLimit() { ::setrlimit(RLIMIT_NOFILE, &before_); }
-  DescriptorLimit(const DescriptorLimit&) = delete;
-  DescriptorLimit& operator=(const DescriptorLimit&) = delete;
-
- private:
-  rlimit before_{};
-};
 
 class ReaperCalls : public SegmentTest {
  protected:

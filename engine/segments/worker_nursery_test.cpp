@@ -9,7 +9,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -25,6 +24,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/segments/test_descriptor_limit.h"
 #include "engine/segments/test_directory.h"
 #include "engine/segments/test_kernel.h"
 
@@ -313,15 +313,13 @@ TEST_F(WorkerNurseryTest, AMainWithoutAFreeDescriptorIsToldSo) {
   ASSERT_TRUE(nursery) << describe(nursery.error());
   const int next = ::fcntl(0, F_DUPFD_CLOEXEC, 0);
   ::close(next);
-  rlimit before{};
-  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
-  const rlimit none{static_cast<rlim_t>(next), before.rlim_max};
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
-  const auto worker = nursery->bear();
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
-  ASSERT_FALSE(worker);
-  EXPECT_EQ(worker.error().code, SegmentErrc::descriptor_limit) << describe(worker.error());
-  EXPECT_EQ(worker.error().system_error, EMFILE);
+  {
+    const DescriptorLimit limit(static_cast<rlim_t>(next));
+    const auto worker = nursery->bear();
+    ASSERT_FALSE(worker);
+    EXPECT_EQ(worker.error().code, SegmentErrc::descriptor_limit) << describe(worker.error());
+    EXPECT_EQ(worker.error().system_error, EMFILE);
+  }
   expect_alive(*nursery);
 }
 

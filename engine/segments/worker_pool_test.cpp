@@ -6,17 +6,19 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
 #include <chrono>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include "engine/segments/test_descriptor_limit.h"
 #include "engine/segments/test_directory.h"
 #include "engine/segments/test_kernel.h"
 
@@ -72,20 +74,9 @@ class WorkerPoolAccounts : public SegmentTest {
   }
 
   /// While it lives the nursery has no descriptors left.
-  class Barren {
+  class Barren : public DescriptorLimit {
    public:
-    explicit Barren(WorkerPool& pool) : nursery_(std::stoi(*run(pool, "nursery"))) {
-      EXPECT_EQ(::prlimit(nursery_, RLIMIT_NOFILE, nullptr, &before_), 0);
-      const rlimit none{0, before_.rlim_max};
-      EXPECT_EQ(::prlimit(nursery_, RLIMIT_NOFILE, &none, nullptr), 0);
-    }
-    ~Barren() { EXPECT_EQ(::prlimit(nursery_, RLIMIT_NOFILE, &before_, nullptr), 0); }
-    Barren(const Barren&) = delete;
-    Barren& operator=(const Barren&) = delete;
-
-   private:
-    const pid_t nursery_;
-    rlimit before_{};
+    explicit Barren(WorkerPool& pool) : DescriptorLimit(0, std::stoi(*run(pool, "nursery"))) {}
   };
 
  private:
@@ -177,13 +168,10 @@ TEST_F(WorkerPoolAccounts, APoolThatCannotBeFilledIsNotOpened) {
 TEST_F(WorkerPoolAccounts, ADeadWorkersDescriptorIsFreeForTheNextOne) {
   auto pool = open(1);
   ASSERT_TRUE(pool) << describe(pool.error());
-  rlimit before{};
-  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
   std::vector<Descriptor> others;
   const int next = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   others.emplace_back(next);
-  const rlimit few{static_cast<rlim_t>(next) + 1, before.rlim_max};
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  std::optional<DescriptorLimit> limit(std::in_place, static_cast<rlim_t>(next) + 1);
   while (true) {  // whatever is free below
     others.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
     if (!others.back().is_open()) break;
@@ -191,7 +179,7 @@ TEST_F(WorkerPoolAccounts, ADeadWorkersDescriptorIsFreeForTheNextOne) {
   const auto died = run(*pool, "die");
   const auto idle = pool->idle_workers();
   const auto alive = run(*pool, "pid");
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  limit.reset();
   EXPECT_EQ(died.error().code, SegmentErrc::worker_died);
   EXPECT_EQ(idle.size(), 1u) << "born before the job's end was told";
   EXPECT_TRUE(alive) << describe(alive.error());

@@ -7,8 +7,8 @@
 //   if (!tally.broken.empty()) ...
 //
 // Checked here, cited by number of the engine's own headers: E1 (which conflict earns the ticket, and how many an execute() meets), E4
-// and B10 (bounds), E5 (no ticket is left when an execute() has ended), E6 (its effects are those of its commit), B1 (a retry waits at least its base), T1 (a holder is neither
-// Busy nor in conflict), and that one snapshot says the same twice.
+// and B10 (bounds), E5 (no ticket is left when an execute() has ended), E6 (its effects are those of its commit), B1 (a retry waits at
+// least its base), T1 (a holder is neither Busy nor in conflict), and that one snapshot says the same twice.
 //
 // Thread safety: each belongs to the thread of its worker.
 

@@ -70,7 +70,8 @@ class Conversation {
     child_.end(milliseconds(2000));
   }
 
-  void signal(int number) { child_.signal(number); }
+  void pause() { child_.pause(); }
+  void resume() { child_.signal(SIGCONT); }
 
  private:
   void send(const Json& request, ChildProcess::Clock::time_point deadline) {
@@ -262,8 +263,8 @@ class Process : public CommandHost {
     return std::make_unique<CommandInstance>(conversation_, engines_, description_.capabilities.pins);
   }
 
-  void pause() override { conversation_->signal(SIGSTOP); }
-  void resume() override { conversation_->signal(SIGCONT); }
+  void pause() override { conversation_->pause(); }
+  void resume() override { conversation_->resume(); }
   void kill() override { conversation_->kill(); }
 
   void restart() override {
